@@ -1,0 +1,96 @@
+/*
+ * jobq/handler.h: the contract between a worker process and the code that has a job's effect.
+ *
+ * A handler is a constant table of functions in a file of its own (src/handlers/). It runs in a worker, on the worker's
+ * event loop, and knows nothing of queues, claims, leases or the database. One run() call brings a batch; each job goes
+ *
+ *     run(batch) -> jobq_admit(job, go) ... go(job) -> effect ... -> jobq_end(job, outcome)
+ *
+ * jobq_admit waits for the rate limit, looks at the lease and at cancel requests, and marks the job begun; `go` may be
+ * called before jobq_admit returns. If the job may no longer start, the worker ends it itself and `go` is never called:
+ * so keep nothing for a job before `go`. After `go`, end the job exactly once, as soon as its outcome is known, in any
+ * order; then `job` is gone. A handler never blocks: a call that hangs is killed by the master with its process.
+ *
+ * Before the effect check the payload; what it cannot use ends FAIL with the reason, its neighbours go on.
+ */
+#ifndef JOBQ_HANDLER_H
+#define JOBQ_HANDLER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "jobq/wire.h" /* enum jobq_outcome_kind */
+
+struct event_base;
+struct conf_queue;
+struct jobq_batch;
+
+struct jobq_job {
+	int64_t id;
+	int64_t token;
+	const char *type;    /* "" = none; NUL terminated like tenant and user_id; all live until the job ends */
+	const char *tenant;  /* "" = none */
+	const char *user_id; /* "" = none */
+	const char *payload; /* JSON text, NUL terminated, of a PostgreSQL jsonb */
+	size_t payload_len;
+	int64_t deadline_us; /* database time, microseconds since 1970; 0 = none */
+	int priority;        /* 1, 2, 5, 10 */
+	int attempt;         /* 1 = the first */
+	int max_retries;
+	struct jobq_batch *batch;
+	void *data;          /* the handler's, between go and jobq_end */
+};
+
+struct jobq_batch {
+	uint64_t id;
+	size_t count;
+	struct jobq_job *const *jobs;
+};
+
+struct jobq_outcome {
+	enum jobq_outcome_kind kind;
+	int64_t after_ns;    /* RETRY, SNOOZE: not before; -1 = as the queue's backoff says */
+	const char *error;   /* any bytes; the worker cleans and clips them; NULL = none */
+	size_t error_len;
+	const char *result;  /* JSON text, or NULL */
+	size_t result_len;
+};
+
+enum jobq_stop { JOBQ_STOP_CANCEL, JOBQ_STOP_TIMEOUT }; /* why a begun job is to stop */
+
+struct jobq_env { /* what the worker lends to its handler, for the handler's life */
+	struct event_base *base;
+	const struct conf_queue *queue;
+	const char *user_agent;
+};
+
+struct jobq_handler {
+	const char *name;
+	unsigned flags;
+	/* 0, or -1 with the reason in err (then the worker leaves with JOBQ_EXIT_CONFIG). May allocate *state. */
+	int (*open)(const struct jobq_env *env, void **state, char *err, size_t errlen);
+	void (*run)(void *state, struct jobq_batch *batch);
+	/* A begun job should stop. TIMEOUT: jobq_end it before returning. CANCEL: end it (CANCELLED) if its effect can still be
+	 * prevented, else leave it. May be NULL: then a timed-out job costs the process. */
+	void (*stop)(void *state, struct jobq_job *job, enum jobq_stop why);
+	void (*close)(void *state); /* no job is under way */
+};
+#define JOBQ_HANDLER_OUTSIDE 1u /* its effect leaves this machine: a job begun and without outcome is `uncertain` */
+
+/* Services of the worker (src/worker/), or of a test's own little worker. */
+typedef void jobq_go(void *state, struct jobq_job *job);
+void jobq_admit(struct jobq_job *job, jobq_go *go);
+void jobq_end(struct jobq_job *job, const struct jobq_outcome *outcome);
+void jobq_end_error(struct jobq_job *job, enum jobq_outcome_kind kind, int64_t after_ns, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void jobq_progress(struct jobq_job *job, double percent, const char *note);
+/* The receiver refuses all of us (wrong credentials; `retry_ns` = when to probe): loud, and burns nothing. Then end the job SNOOZE. */
+void jobq_gate(struct jobq_job *job, int64_t retry_ns, const char *reason);
+/* The same text on every attempt of this job: "<installation>-<id>". Valid until the next call. */
+const char *jobq_idempotency_key(const struct jobq_job *job);
+
+/* handlers by name (src/handlers/registry.c); NULL if there is none */
+const struct jobq_handler *jobq_handler_find(const char *name);
+
+#endif

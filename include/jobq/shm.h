@@ -1,0 +1,182 @@
+/*
+ * jobq/shm.h: the layout of the shared-memory segment. A contract: change it only with SHM_VERSION. Drawn in docs/shm.md.
+ *
+ * One segment a daemon, made by the master before its first fork and inherited by every child (which never maps it again);
+ * jobqctl may map it read-only. Every field has ONE writer, named beside it; the only words with several writers are the
+ * tat of a limit. All fields that change are atomic: a reader may see an old value, never a torn one; texts are cells
+ * (seqlock). No lock lives here, so no death can leave one behind. Readers check every index and count against the header.
+ *
+ * Times: *_mono_ns CLOCK_MONOTONIC, *_boot_ns CLOCK_BOOTTIME, *_real_us microseconds since 1970 (0 = never).
+ */
+#ifndef JOBQ_SHM_H
+#define JOBQ_SHM_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define SHM_MAGIC UINT64_C(0x314d485351424f4a) /* "JOBQSHM1" in memory order on little-endian machines */
+#define SHM_VERSION 1u
+#define SHM_NAME_MAX 64      /* a queue's or node's name with its NUL */
+#define SHM_HELD 1024u       /* jobs that one worker may hold at a time */
+#define SHM_SAMPLES 128u     /* ring of batches, per worker */
+#define SHM_UNSERVED 16u
+#define SHM_NODES 32u
+#define SHM_HIST_SUB 8u      /* sub-buckets for each power of two of microseconds: error at most 1/8 */
+#define SHM_HIST_BUCKETS (SHM_HIST_SUB * 40u)
+#define SHM_NO_QUEUE UINT32_MAX
+
+typedef _Atomic uint32_t shm_u32;
+typedef _Atomic uint64_t shm_u64;
+typedef _Atomic int64_t shm_i64;
+
+#define ROLE_X(name, text) ROLE_##name,
+enum shm_role {
+#include "tbl/roles.def"
+	ROLE_COUNT
+};
+#undef ROLE_X
+#define PROC_STATE_X(name, text) PROC_##name,
+enum shm_proc_state {
+#include "tbl/states.def"
+	PROC_STATE_COUNT
+};
+#define QUEUE_STATE_X(name, text) QUEUE_##name,
+enum shm_queue_state {
+#include "tbl/states.def"
+	QUEUE_STATE_COUNT
+};
+#define DB_STATE_X(name, text) DB_##name,
+enum shm_db_state {
+#include "tbl/states.def"
+	DB_STATE_COUNT
+};
+#define COUNTER_X(name, unit, help) COUNTER_##name,
+enum shm_counter {
+#include "tbl/counters.def"
+	COUNTER_COUNT
+};
+#undef COUNTER_X
+
+/* A short text with one writer. seq is odd while it is being written; see shm/cell.h. */
+#define SHM_CELL_WORDS 32u /* 256 bytes with the NUL */
+struct shm_cell {
+	shm_u32 seq;
+	shm_u32 pad;
+	shm_u64 words[SHM_CELL_WORDS];
+};
+
+struct shm_hist { /* counts of microseconds; see shm/hist.h */
+	shm_u64 count;
+	shm_u64 sum_us;
+	shm_u64 buckets[SHM_HIST_BUCKETS];
+};
+
+struct shm_limit { /* GCRA; see queue/gcra.h and shm/limit.h */
+	shm_i64 tat_ns;      /* MANY writers, by compare-and-swap: theoretical arrival time, mono */
+	shm_i64 interval_ns; /* dispatcher: ns a unit; 0 = no limit */
+	shm_i64 burst_ns;    /* dispatcher: how far tat may lie ahead of now */
+};
+
+struct shm_global {
+	/* master */
+	shm_i64 start_real_us, start_mono_ns;
+	shm_u32 master_pid, stopping;           /* stopping: 0 no, 1 graceful, 2 at once */
+	shm_u32 config_generation, config_ok;
+	shm_u32 dispatcher_generation;          /* raised before a dispatcher is forked: frames of an older one are void */
+	shm_u32 embedded;
+	struct shm_cell node, config_path, config_error;
+	/* dispatcher */
+	shm_u32 db_state, schema;
+	shm_i64 lease_deadline_boot_ns;         /* before every effect a worker looks here; 0 = no lease */
+	shm_i64 lease_ns;                       /* the whole lease */
+	shm_i64 incarnation;
+	shm_i64 counts_mono_ns;                 /* when pending, scheduled and oldest were last counted; 0 = never */
+	shm_i64 database_offset_us;             /* database clock minus CLOCK_REALTIME */
+	struct shm_cell db_target, db_error, installation; /* installation: prefix of idempotency keys */
+	shm_u32 unserved_count, node_count;
+	struct shm_unserved {
+		struct shm_cell name;
+		shm_u64 pending;
+		shm_i64 oldest_real_us;
+	} unserved[SHM_UNSERVED];
+	struct shm_node {
+		struct shm_cell name, version;
+		shm_i64 last_seen_real_us;
+		shm_u32 leader, pad;
+	} nodes[SHM_NODES];
+};
+
+struct shm_queue {
+	/* master */
+	struct shm_cell name, handler;
+	shm_u32 used, state;                    /* state: enum shm_queue_state without the pause */
+	shm_u32 want_workers, generation;       /* generation: of its workers' configuration */
+	/* dispatcher */
+	shm_u64 counters[COUNTER_COUNT];
+	shm_u64 pending, scheduled, in_flight, held;
+	shm_i64 oldest_pending_real_us;         /* run_at of the oldest due job, on this machine's clock; 0 = none */
+	shm_u64 throughput_milli;               /* outcomes that ended a job, per 1000 s, over the last 10 s */
+	shm_u64 buffer_entries, buffer_bytes, buffer_max;
+	shm_u32 batch_size, batch_min, batch_max, batch_last;
+	shm_i64 effective_interval_ns;
+	struct shm_hist batch_us;               /* a batch, from its hand-out to its last outcome */
+	struct shm_hist pickup_us;              /* a job, from when it was due and committed to its begin mark */
+	shm_u32 paused, gate_closed;
+	shm_i64 pause_since_real_us, pause_until_real_us; /* until: 0 = until resumed */
+	struct shm_cell pause_by, pause_reason;
+	shm_i64 gate_until_mono_ns;             /* when the gate is tried again */
+	struct shm_cell gate_reason, last_error;
+	struct shm_limit limit;                 /* the queue's rate limit */
+};
+
+enum shm_held_state { HELD_FREE, HELD_QUEUED, HELD_BEGUN, HELD_ENDED }; /* ENDED: outcome known, not yet acknowledged */
+struct shm_held { /* worker; a new dispatcher releases only what stands in no living slot */
+	shm_i64 id, token;
+	shm_i64 begun_mono_ns;
+	shm_u32 state, alone;                   /* alone: this job was handed out by itself */
+};
+
+struct shm_sample { /* worker: one finished batch */
+	shm_i64 end_mono_ns, run_ns;
+	shm_u64 batch_id;
+	shm_u32 jobs, done, retried, failed, snoozed, pad;
+};
+
+struct shm_slot {
+	/* master */
+	shm_u32 role, queue, number;            /* queue: index, or SHM_NO_QUEUE; number: 0.. within the queue */
+	shm_u32 pid, generation;                /* generation: one more with each fork into this slot */
+	shm_u32 state;                          /* master; READY and DRAINING by the child */
+	shm_u32 config_generation;              /* of the queue when it was forked */
+	shm_u32 restarts;
+	shm_i64 started_mono_ns, rss_bytes;
+	shm_i64 exit_real_us;                   /* the last death; 0 = none */
+	shm_u32 exit_code, exit_signal;
+	struct shm_cell exit_doing;
+	/* the child */
+	struct shm_cell doing;
+	shm_i64 beat_mono_ns;                   /* the event loop turned */
+	shm_u32 worked;                         /* it did its work at least once: the next start is immediate */
+	shm_u32 program_pgid;                   /* exec: the program's process group, 0 = none */
+	shm_u64 sample_head;                    /* samples written so far; entry i is at i % SHM_SAMPLES */
+	struct shm_sample samples[SHM_SAMPLES];
+	struct shm_held held[SHM_HELD];
+	/* dispatcher */
+	shm_u32 kill_generation;                /* the master kills the child if this equals generation */
+	shm_u32 pad;
+	struct shm_cell kill_reason;
+};
+
+struct shm_header {
+	uint64_t magic;                         /* master; all but ready before the first fork */
+	uint32_t version, table_hash;           /* hash of the tables and structure sizes: another build is refused */
+	uint64_t size;
+	uint32_t nqueues, nslots;
+	uint64_t off_global, off_queues, off_slots;
+	int32_t owner_pid;
+	uint32_t pad;
+	uint64_t owner_start;                   /* field 22 of /proc/PID/stat: tells a recycled pid */
+	shm_u32 ready;                          /* written last */
+};
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * base/buf.h: a growing byte buffer, and a checked reader over bytes that somebody else wrote.
+ *
+ * Used for frames, SQL parameters and rendered text. Integers are stored in host order by the plain
+ * functions (frames: both ends are one build on one machine) and in network order by the _be ones
+ * (PostgreSQL's binary formats). A reader never reads past its end: the first short read sets `bad`, and
+ * from then on every read returns zeros, so a decoder checks once, at its end.
+ */
+#ifndef JOBQ_BASE_BUF_H
+#define JOBQ_BASE_BUF_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf {
+	char *data; /* owned; NULL while empty */
+	size_t len;
+	size_t cap;
+};
+
+void buf_free(struct buf *b);                    /* frees and zeroes: the buf can be used again */
+void buf_reset(struct buf *b);                   /* len = 0, memory is kept */
+void buf_reserve(struct buf *b, size_t more);    /* room for `more` bytes beyond len */
+void buf_drop(struct buf *b, size_t n);          /* removes the first n bytes (n <= len) */
+void buf_add(struct buf *b, const void *data, size_t len);
+void buf_puts(struct buf *b, const char *text);
+void buf_putc(struct buf *b, char c);
+void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buf_vprintf(struct buf *b, const char *format, va_list ap) __attribute__((format(printf, 2, 0)));
+const char *buf_str(struct buf *b);              /* NUL terminated view; valid until the next change */
+
+void buf_u8(struct buf *b, uint8_t v);
+void buf_u16(struct buf *b, uint16_t v);
+void buf_u32(struct buf *b, uint32_t v);
+void buf_u64(struct buf *b, uint64_t v);
+void buf_i64(struct buf *b, int64_t v);
+void buf_u16_be(struct buf *b, uint16_t v);
+void buf_u32_be(struct buf *b, uint32_t v);
+void buf_u64_be(struct buf *b, uint64_t v);
+void buf_bytes(struct buf *b, const void *data, size_t len);   /* u32 length, then the bytes; len < 4 GiB */
+void buf_set_u32(struct buf *b, size_t at, uint32_t v);        /* overwrites 4 bytes already there */
+
+struct rd {
+	const unsigned char *p;
+	const unsigned char *end;
+	bool bad; /* something was shorter than it said */
+};
+
+struct rd rd_of(const void *data, size_t len);
+uint8_t rd_u8(struct rd *r);
+uint16_t rd_u16(struct rd *r);
+uint32_t rd_u32(struct rd *r);
+uint64_t rd_u64(struct rd *r);
+int64_t rd_i64(struct rd *r);
+const char *rd_bytes(struct rd *r, size_t *len); /* as buf_bytes wrote; points into the input, not NUL terminated; "" on bad */
+size_t rd_left(const struct rd *r);
+
+#endif

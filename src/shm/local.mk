@@ -1,0 +1,10 @@
+# shm: the segment that every process shares
+noinst_LIBRARIES += libshm.a
+libshm_a_SOURCES = \
+	src/shm/cell.c src/shm/cell.h \
+	src/shm/held.c src/shm/held.h \
+	src/shm/hist.c src/shm/hist.h \
+	src/shm/limit.c src/shm/limit.h \
+	src/shm/ring.c src/shm/ring.h \
+	src/shm/seg.c src/shm/seg.h \
+	src/shm/status.c src/shm/status.h
