@@ -1,0 +1,3 @@
+# conf
+noinst_LIBRARIES += libconf.a
+libconf_a_SOURCES =

@@ -1,0 +1,3 @@
+# dispatcher
+noinst_LIBRARIES += libdispatcher.a
+libdispatcher_a_SOURCES =

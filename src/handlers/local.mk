@@ -1,0 +1,3 @@
+# handlers
+noinst_LIBRARIES += libhandlers.a
+libhandlers_a_SOURCES =

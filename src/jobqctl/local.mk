@@ -1,0 +1,1 @@
+# jobqctl: the operator's client

@@ -1,0 +1,3 @@
+# master
+noinst_LIBRARIES += libmaster.a
+libmaster_a_SOURCES =

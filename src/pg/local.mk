@@ -1,0 +1,3 @@
+# pg
+noinst_LIBRARIES += libpg.a
+libpg_a_SOURCES =

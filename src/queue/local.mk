@@ -1,0 +1,3 @@
+# queue
+noinst_LIBRARIES += libqueue.a
+libqueue_a_SOURCES =

@@ -1,0 +1,3 @@
+# worker
+noinst_LIBRARIES += libworker.a
+libworker_a_SOURCES =
