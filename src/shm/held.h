@@ -10,6 +10,13 @@ int shm_held_add(struct shm_slot *slot, uint32_t *hint, int64_t id, int64_t toke
 void shm_held_begin(struct shm_slot *slot, int index, int64_t now_mono_ns);
 void shm_held_ended(struct shm_slot *slot, int index);
 void shm_held_drop(struct shm_slot *slot, int index);
+/* Entry `index` as one piece, though its worker may be reusing it: false when it is free (or out of range). */
+struct held {
+	int64_t id, token, begun_mono_ns; /* begun: 0 = never */
+	uint32_t state;                   /* enum shm_held_state, never HELD_FREE */
+	bool alone;
+};
+bool shm_held_read(const struct shm_slot *slot, uint32_t index, struct held *out);
 void shm_held_clear(struct shm_slot *slot); /* the master, before it forks into the slot again AND the dispatcher has seen the death (see shm.md) */
 
 #endif
