@@ -1,10 +1,11 @@
 /*
  * base/fault.h: named points at which a test makes things go wrong.
  *
- * The names are declared in include/tbl/faults.def. Without --enable-faults the macro is nothing at all. With it,
+ * The names are declared in include/tbl/faults.def. Without --enable-faults the macro is false and costs nothing; include
+ * config.h first, which knows. With it,
  * JOBQ_FAULT="name=action[,count][;…]" arms points; actions: exit, kill (SIGKILL), stop (SIGSTOP), segv, fail (the
  * macro is true, and the caller takes its error path), delay:MS. `count` is the n-th passage (default 1); a point
- * fires once. JOBQ_FAULT_ONCE=FILE makes it once over all processes: the file is created with O_EXCL first.
+ * fires once in a process. JOBQ_FAULT_ONCE=FILE makes it once over all processes: the file is created with O_EXCL first.
  */
 #ifndef JOBQ_BASE_FAULT_H
 #define JOBQ_BASE_FAULT_H
@@ -21,7 +22,11 @@ enum fault_point {
 #undef FAULT_X
 #define FAULT(name) fault_hit(FAULT_##name)
 #else
-#define FAULT(name) false
+static inline bool fault_none(void)
+{
+	return false;
+}
+#define FAULT(name) fault_none()
 #endif
 
 #endif

@@ -16,13 +16,14 @@
 #define IO_SOCKET_PATH_MAX 107 /* bytes of sun_path without the NUL */
 
 int io_unix_listen(const char *path, mode_t mode, char *err, size_t errlen); /* replaces a stale socket, never another kind of file */
-int io_unix_connect(const char *path);                                      /* non-blocking: errno EINPROGRESS/EAGAIN does not occur for unix stream sockets but ECONNREFUSED, ENOENT do */
+int io_unix_connect(const char *path);                                      /* connected at once or -1: ENOENT, ECONNREFUSED, EAGAIN (backlog full: try later) */
 int io_socketpair(int fds[2]);                                              /* stream, non-blocking, cloexec */
 int io_pipe(int fds[2]);                                                    /* cloexec */
-int io_read_file(const char *path, size_t max, struct buf *out);            /* EFBIG beyond max */
+int io_read_file(const char *path, size_t max, struct buf *out);            /* appends; EFBIG beyond max */
 int io_write_file(const char *path, const void *data, size_t len, mode_t mode); /* temporary + fsync + rename */
 int io_mkdirs(const char *path, mode_t mode);                               /* mkdir -p; an existing directory is fine */
 int io_set_nonblock(int fd, bool on);
-bool io_pread_all(int fd, void *dst, size_t len, off_t at);
+bool io_pread_all(int fd, void *dst, size_t len, off_t at);                 /* false: errno, ENODATA at an early end */
+bool io_write_all(int fd, const void *data, size_t len);                    /* a blocking descriptor */
 
 #endif

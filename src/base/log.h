@@ -13,6 +13,7 @@
 #define JOBQ_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level { LOG_L_ERROR, LOG_L_WARN, LOG_L_INFO, LOG_L_DEBUG };
@@ -24,13 +25,16 @@ int log_open(const char *dest, enum log_format format, enum log_level level);
 int log_reopen(void); /* USR1: opens the path again */
 void log_context(const char *node, const char *role, const char *queue, int slot); /* copied; queue may be NULL, slot < 0 = none */
 bool log_enabled(enum log_level level);
+int log_fd(void); /* where a last word can be written when nothing else works: the log's descriptor, or 2 */
+uint64_t log_lost(void); /* lines that could not be written, in this process */
 
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A line about one job: job tenant type attempt outcome wait_ms run_ms error. Empty strings are left out. */
+/* A line about one job: job tenant type attempt outcome wait_ms run_ms error. Empty or NULL strings and negative times are
+ * left out, and queue too when the context names one. */
 struct log_job {
 	int64_t id;
 	const char *queue, *tenant, *type, *outcome, *error;

@@ -18,4 +18,7 @@ char *xstrdup(const char *text);
 char *xstrndup(const char *text, size_t len);             /* always NUL terminated */
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The end for want of memory: one line, and JOBQ_EXIT_INTERNAL. For those who allocate by other means (libevent, libpq). */
+void mem_exhausted(size_t size) __attribute__((noreturn));
+
 #endif

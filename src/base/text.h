@@ -9,9 +9,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define TEXT_ERROR_MAX 4096 /* bytes of an error message that are kept */
 
+/* One character: its length 1..4 and *code, or 0 if the bytes are not strict UTF-8 (left >= 1; NUL is a character here). */
+size_t text_char(const char *p, size_t left, uint32_t *code);
+bool text_is_control(uint32_t code);                                /* C0, DEL, C1, line separators, bidi controls, BOM */
 bool text_is_utf8(const char *text, size_t len);                    /* strict: no NUL, no surrogates, shortest forms */
 size_t text_clean(char *dst, size_t size, const char *src, size_t len); /* always NUL terminated; returns strlen(dst); size >= 1 */
 char *text_clean_dup(const char *src, size_t len, size_t max);      /* the same, in memory the caller frees */
