@@ -1,3 +1,7 @@
-# queue
+# queue: the pure core: whose turn it is, what is due, when to try again; no I/O, runs under any clock
 noinst_LIBRARIES += libqueue.a
-libqueue_a_SOURCES =
+libqueue_a_SOURCES = \
+	src/queue/backlog.c src/queue/backlog.h \
+	src/queue/buffer.c src/queue/buffer.h \
+	src/queue/gcra.h \
+	src/queue/retry.c src/queue/retry.h
