@@ -18,8 +18,7 @@
 
 #define GCRA_MAX (INT64_MAX / 4) /* no span is longer: 73 years */
 
-static inline int64_t
-gcra_add(int64_t a, int64_t b)
+static inline int64_t gcra_add(int64_t a, int64_t b)
 {
 	int64_t sum;
 
@@ -27,8 +26,7 @@ gcra_add(int64_t a, int64_t b)
 }
 
 /* how far tat lies ahead of now, never negative */
-static inline int64_t
-gcra_ahead(int64_t tat, int64_t now)
+static inline int64_t gcra_ahead(int64_t tat, int64_t now)
 {
 	int64_t ahead;
 
@@ -38,8 +36,7 @@ gcra_ahead(int64_t tat, int64_t now)
 }
 
 /* n intervals, at most GCRA_MAX; n and interval >= 0 */
-static inline int64_t
-gcra_span(int64_t n, int64_t interval)
+static inline int64_t gcra_span(int64_t n, int64_t interval)
 {
 	int64_t span;
 
@@ -47,8 +44,7 @@ gcra_span(int64_t n, int64_t interval)
 }
 
 /* ns a unit of count / period_ns, rounded up; 0 = no limit (count <= 0) */
-static inline int64_t
-gcra_interval(int64_t count, int64_t period_ns)
+static inline int64_t gcra_interval(int64_t count, int64_t period_ns)
 {
 	if (count <= 0 || period_ns <= 0)
 		return 0;
@@ -56,8 +52,7 @@ gcra_interval(int64_t count, int64_t period_ns)
 }
 
 /* ns to wait until `cost` units may be taken; 0 = now */
-static inline int64_t
-gcra_wait(int64_t tat, int64_t now, int64_t interval, int64_t burst, int64_t cost)
+static inline int64_t gcra_wait(int64_t tat, int64_t now, int64_t interval, int64_t burst, int64_t cost)
 {
 	int64_t need = gcra_span(cost, interval);
 
@@ -70,8 +65,7 @@ gcra_wait(int64_t tat, int64_t now, int64_t interval, int64_t burst, int64_t cos
 }
 
 /* Takes `cost` units and returns 0, or takes nothing and returns the ns to wait. interval 0 = no limit. */
-static inline int64_t
-gcra_take(int64_t *tat, int64_t now, int64_t interval, int64_t burst, int64_t cost)
+static inline int64_t gcra_take(int64_t *tat, int64_t now, int64_t interval, int64_t burst, int64_t cost)
 {
 	int64_t wait = gcra_wait(*tat, now, interval, burst, cost);
 
@@ -81,8 +75,7 @@ gcra_take(int64_t *tat, int64_t now, int64_t interval, int64_t burst, int64_t co
 }
 
 /* tat when the interval changes: what is owed stays the same number of units */
-static inline int64_t
-gcra_rescale(int64_t tat, int64_t now, int64_t old_interval, int64_t interval)
+static inline int64_t gcra_rescale(int64_t tat, int64_t now, int64_t old_interval, int64_t interval)
 {
 	if (tat <= now || old_interval <= 0 || interval <= 0)
 		return tat;

@@ -9,6 +9,8 @@
  * number of tries and say "". The next writer of the cell (the process that took the dead one's place) mends it. What a
  * reader gets is always NUL terminated within its 256 bytes, whatever the memory holds.
  */
+#include "config.h"
+
 #include "shm/cell.h"
 
 #include <sched.h>
@@ -22,8 +24,7 @@
 
 _Static_assert(SHM_CELL_WORDS * sizeof(uint64_t) == SHM_CELL_TEXT, "a cell holds SHM_CELL_TEXT bytes");
 
-void
-shm_cell_set(struct shm_cell *cell, const char *text)
+void shm_cell_set(struct shm_cell *cell, const char *text)
 {
 	uint64_t words[SHM_CELL_WORDS] = {0};
 	char clean[SHM_CELL_TEXT];
@@ -41,8 +42,7 @@ shm_cell_set(struct shm_cell *cell, const char *text)
 	atomic_store_explicit(&cell->seq, odd + 1u, memory_order_release);
 }
 
-static bool
-cell_try(const struct shm_cell *cell, uint64_t words[SHM_CELL_WORDS])
+static bool cell_try(const struct shm_cell *cell, uint64_t words[SHM_CELL_WORDS])
 {
 	uint32_t before = atomic_load_explicit(&cell->seq, memory_order_acquire);
 
@@ -54,8 +54,7 @@ cell_try(const struct shm_cell *cell, uint64_t words[SHM_CELL_WORDS])
 	return atomic_load_explicit(&cell->seq, memory_order_relaxed) == before;
 }
 
-char *
-shm_cell_get(const struct shm_cell *cell, char dst[SHM_CELL_TEXT])
+char *shm_cell_get(const struct shm_cell *cell, char dst[SHM_CELL_TEXT])
 {
 	uint64_t words[SHM_CELL_WORDS];
 

@@ -9,12 +9,13 @@
  * global->dispatcher_generation, and a dispatcher that is younger than that generation and then reads the entries, must
  * not both miss the other (docs/shm.md). Fails only by being full: -1.
  */
+#include "config.h"
+
 #include "shm/held.h"
 
 #include <stddef.h>
 
-int
-shm_held_add(struct shm_slot *slot, uint32_t *hint, int64_t id, int64_t token, bool alone)
+int shm_held_add(struct shm_slot *slot, uint32_t *hint, int64_t id, int64_t token, bool alone)
 {
 	for (uint32_t n = 0; n < SHM_HELD; n++) {
 		uint32_t index = (*hint + n) % SHM_HELD;
@@ -32,14 +33,12 @@ shm_held_add(struct shm_slot *slot, uint32_t *hint, int64_t id, int64_t token, b
 	return -1;
 }
 
-static struct shm_held *
-held_at(struct shm_slot *slot, int index)
+static struct shm_held *held_at(struct shm_slot *slot, int index)
 {
 	return index >= 0 && (uint32_t)index < SHM_HELD ? &slot->held[index] : NULL;
 }
 
-void
-shm_held_begin(struct shm_slot *slot, int index, int64_t now_mono_ns)
+void shm_held_begin(struct shm_slot *slot, int index, int64_t now_mono_ns)
 {
 	struct shm_held *entry = held_at(slot, index);
 
@@ -49,8 +48,7 @@ shm_held_begin(struct shm_slot *slot, int index, int64_t now_mono_ns)
 	atomic_store(&entry->state, HELD_BEGUN);
 }
 
-void
-shm_held_ended(struct shm_slot *slot, int index)
+void shm_held_ended(struct shm_slot *slot, int index)
 {
 	struct shm_held *entry = held_at(slot, index);
 
@@ -58,8 +56,7 @@ shm_held_ended(struct shm_slot *slot, int index)
 		atomic_store(&entry->state, HELD_ENDED);
 }
 
-void
-shm_held_drop(struct shm_slot *slot, int index)
+void shm_held_drop(struct shm_slot *slot, int index)
 {
 	struct shm_held *entry = held_at(slot, index);
 
@@ -67,8 +64,7 @@ shm_held_drop(struct shm_slot *slot, int index)
 		atomic_store(&entry->state, HELD_FREE);
 }
 
-bool
-shm_held_read(const struct shm_slot *slot, uint32_t index, struct held *out)
+bool shm_held_read(const struct shm_slot *slot, uint32_t index, struct held *out)
 {
 	if (index >= SHM_HELD)
 		return false;
@@ -88,8 +84,7 @@ shm_held_read(const struct shm_slot *slot, uint32_t index, struct held *out)
 	}
 }
 
-void
-shm_held_clear(struct shm_slot *slot)
+void shm_held_clear(struct shm_slot *slot)
 {
 	for (uint32_t i = 0; i < SHM_HELD; i++)
 		atomic_store(&slot->held[i].state, HELD_FREE);

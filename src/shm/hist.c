@@ -8,6 +8,8 @@
  * Readers work from one pass over the buckets and never mix `count` with them: a quantile read while the writer adds is
  * that of a moment shortly before or after.
  */
+#include "config.h"
+
 #include "shm/hist.h"
 
 #define SUB_BITS 3
@@ -15,8 +17,7 @@
 _Static_assert(SHM_HIST_SUB == 1u << SUB_BITS, "sub-buckets are a power of two");
 _Static_assert(SHM_HIST_BUCKETS % SHM_HIST_SUB == 0, "whole rows");
 
-uint32_t
-shm_hist_bucket(int64_t us)
+uint32_t shm_hist_bucket(int64_t us)
 {
 	if (us < (int64_t)SHM_HIST_SUB)
 		return us < 0 ? 0 : (uint32_t)us;
@@ -28,8 +29,7 @@ shm_hist_bucket(int64_t us)
 	return bucket < SHM_HIST_BUCKETS ? bucket : SHM_HIST_BUCKETS - 1u;
 }
 
-int64_t
-shm_hist_upper(uint32_t bucket)
+int64_t shm_hist_upper(uint32_t bucket)
 {
 	if (bucket >= SHM_HIST_BUCKETS)
 		bucket = SHM_HIST_BUCKETS - 1u;
@@ -39,24 +39,21 @@ shm_hist_upper(uint32_t bucket)
 	return ((int64_t)(SHM_HIST_SUB + sub + 1u) << (row - 1u)) - 1;
 }
 
-static void
-hist_bump(shm_u64 *word, uint64_t by)
+static void hist_bump(shm_u64 *word, uint64_t by)
 {
 	uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
 
 	atomic_store_explicit(word, old + by, memory_order_relaxed);
 }
 
-void
-shm_hist_add(struct shm_hist *hist, int64_t us)
+void shm_hist_add(struct shm_hist *hist, int64_t us)
 {
 	hist_bump(&hist->buckets[shm_hist_bucket(us)], 1);
 	hist_bump(&hist->sum_us, us < 0 ? 0 : (uint64_t)us);
 	hist_bump(&hist->count, 1);
 }
 
-int64_t
-shm_hist_quantile(const struct shm_hist *hist, double q)
+int64_t shm_hist_quantile(const struct shm_hist *hist, double q)
 {
 	uint64_t buckets[SHM_HIST_BUCKETS], total = 0, seen = 0;
 
@@ -78,8 +75,7 @@ shm_hist_quantile(const struct shm_hist *hist, double q)
 	return shm_hist_upper(SHM_HIST_BUCKETS - 1u);
 }
 
-double
-shm_hist_mean(const struct shm_hist *hist)
+double shm_hist_mean(const struct shm_hist *hist)
 {
 	uint64_t count = atomic_load_explicit(&hist->count, memory_order_relaxed);
 	uint64_t sum = atomic_load_explicit(&hist->sum_us, memory_order_relaxed);

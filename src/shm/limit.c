@@ -8,13 +8,14 @@
  * Invariant: over all processes no window holds more than rate * time + burst units. Setting a new rate keeps what is
  * owed, in units; setting the same one changes nothing (a reload gives no fresh burst). Fails in no way.
  */
+#include "config.h"
+
 #include "shm/limit.h"
 
 #include "base/clock.h"
 #include "queue/gcra.h"
 
-void
-shm_limit_set(struct shm_limit *limit, struct rate rate, int64_t burst)
+void shm_limit_set(struct shm_limit *limit, struct rate rate, int64_t burst)
 {
 	int64_t interval = gcra_interval(rate.count, rate.period_ns);
 	int64_t old = atomic_load(&limit->interval_ns);
@@ -29,8 +30,7 @@ shm_limit_set(struct shm_limit *limit, struct rate rate, int64_t burst)
 	while (!atomic_compare_exchange_weak(&limit->tat_ns, &tat, scaled));
 }
 
-int64_t
-shm_limit_take(struct shm_limit *limit, int64_t cost, int64_t now_mono_ns)
+int64_t shm_limit_take(struct shm_limit *limit, int64_t cost, int64_t now_mono_ns)
 {
 	int64_t interval = atomic_load_explicit(&limit->interval_ns, memory_order_relaxed);
 	int64_t burst = atomic_load_explicit(&limit->burst_ns, memory_order_relaxed);
@@ -45,8 +45,7 @@ shm_limit_take(struct shm_limit *limit, int64_t cost, int64_t now_mono_ns)
 	return 0;
 }
 
-int64_t
-shm_limit_wait(const struct shm_limit *limit, int64_t now_mono_ns)
+int64_t shm_limit_wait(const struct shm_limit *limit, int64_t now_mono_ns)
 {
 	return gcra_wait(atomic_load_explicit(&limit->tat_ns, memory_order_relaxed), now_mono_ns,
 		atomic_load_explicit(&limit->interval_ns, memory_order_relaxed),

@@ -4,6 +4,8 @@
  * Pure, in every process. A number that is out of range (a reader of another build, a damaged segment) is "?", never a
  * read past a table. The same tables and the structures' sizes make the hash by which builds tell each other apart.
  */
+#include "config.h"
+
 #include "shm/names.h"
 
 #include <string.h>
@@ -33,39 +35,33 @@ static const char *const counter_names[] = {
 
 #define NAME(table, index) ((index) < sizeof(table) / sizeof *(table) ? (table)[index] : "?")
 
-const char *
-shm_role_name(uint32_t role)
+const char *shm_role_name(uint32_t role)
 {
 	return NAME(role_names, role);
 }
 
-const char *
-shm_proc_state_name(uint32_t state)
+const char *shm_proc_state_name(uint32_t state)
 {
 	return NAME(proc_state_names, state);
 }
 
-const char *
-shm_queue_state_name(uint32_t state)
+const char *shm_queue_state_name(uint32_t state)
 {
 	return NAME(queue_state_names, state);
 }
 
-const char *
-shm_db_state_name(uint32_t state)
+const char *shm_db_state_name(uint32_t state)
 {
 	return NAME(db_state_names, state);
 }
 
-const char *
-shm_counter_name(uint32_t counter)
+const char *shm_counter_name(uint32_t counter)
 {
 	return NAME(counter_names, counter);
 }
 
 /* FNV-1a; a length is mixed in with each piece, so that pieces cannot flow into one another */
-static uint32_t
-hash_bytes(uint32_t hash, const void *data, size_t len)
+static uint32_t hash_bytes(uint32_t hash, const void *data, size_t len)
 {
 	const unsigned char *p = data;
 
@@ -74,16 +70,14 @@ hash_bytes(uint32_t hash, const void *data, size_t len)
 	return (hash ^ (uint32_t)len) * UINT32_C(16777619);
 }
 
-static uint32_t
-hash_names(uint32_t hash, const char *const *names, size_t n)
+static uint32_t hash_names(uint32_t hash, const char *const *names, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		hash = hash_bytes(hash, names[i], strlen(names[i]));
 	return hash_bytes(hash, "", 0);
 }
 
-uint32_t
-shm_names_hash(void)
+uint32_t shm_names_hash(void)
 {
 	static const uint64_t sizes[] = {
 		sizeof(struct shm_header), sizeof(struct shm_global), sizeof(struct shm_queue), sizeof(struct shm_slot),

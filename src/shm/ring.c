@@ -8,14 +8,15 @@
  *
  * Invariant: what shm_ring_next gives was written by one push. Fails by dropping: a slow reader skips the overwritten.
  */
+#include "config.h"
+
 #include "shm/ring.h"
 
 #include "base/fault.h"
 
 _Static_assert((SHM_SAMPLES & (SHM_SAMPLES - 1u)) == 0, "a power of two");
 
-void
-shm_ring_push(struct shm_slot *slot, const struct sample *sample)
+void shm_ring_push(struct shm_slot *slot, const struct sample *sample)
 {
 	uint64_t head = atomic_load_explicit(&slot->sample_head, memory_order_relaxed);
 	struct shm_sample *entry = &slot->samples[head % SHM_SAMPLES];
@@ -33,8 +34,7 @@ shm_ring_push(struct shm_slot *slot, const struct sample *sample)
 	atomic_store_explicit(&slot->sample_head, head + 1, memory_order_release);
 }
 
-static void
-ring_copy(const struct shm_sample *entry, struct sample *out)
+static void ring_copy(const struct shm_sample *entry, struct sample *out)
 {
 	out->end_mono_ns = atomic_load_explicit(&entry->end_mono_ns, memory_order_relaxed);
 	out->run_ns = atomic_load_explicit(&entry->run_ns, memory_order_relaxed);
@@ -46,8 +46,7 @@ ring_copy(const struct shm_sample *entry, struct sample *out)
 	out->snoozed = atomic_load_explicit(&entry->snoozed, memory_order_relaxed);
 }
 
-bool
-shm_ring_next(const struct shm_slot *slot, uint64_t *cursor, struct sample *out)
+bool shm_ring_next(const struct shm_slot *slot, uint64_t *cursor, struct sample *out)
 {
 	for (;;) {
 		uint64_t head = atomic_load_explicit(&slot->sample_head, memory_order_acquire);

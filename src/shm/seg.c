@@ -9,6 +9,8 @@
  * Invariant: offsets follow from the two counts alone; accessors use the counts checked here, never the header again.
  * Fails with a text that says what to do. A file cut short under a mapping raises SIGBUS: only its owner or root can do so.
  */
+#include "config.h"
+
 #include "shm/seg.h"
 
 #include <errno.h>
@@ -37,17 +39,16 @@ struct layout {
 	uint64_t global, queues, slots, size;
 };
 
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2, "atomics work across processes, and are read by plain loads");
 _Static_assert(sizeof(struct shm_queue) % 8 == 0 && sizeof(struct shm_slot) % 8 == 0, "arrays stay aligned");
 
-static uint64_t
-seg_round(uint64_t at)
+static uint64_t seg_round(uint64_t at)
 {
 	return (at + SEG_ALIGN - 1) / SEG_ALIGN * SEG_ALIGN;
 }
 
 /* counts are at most the maxima above: no sum can overflow */
-static struct layout
-seg_layout(uint32_t nqueues, uint32_t nslots)
+static struct layout seg_layout(uint32_t nqueues, uint32_t nslots)
 {
 	struct layout l;
 
@@ -58,8 +59,7 @@ seg_layout(uint32_t nqueues, uint32_t nslots)
 	return l;
 }
 
-void
-shm_seg_name(char dst[64], const char *run_dir)
+void shm_seg_name(char dst[64], const char *run_dir)
 {
 	uint64_t hash = UINT64_C(14695981039346656037);
 
@@ -68,8 +68,7 @@ shm_seg_name(char dst[64], const char *run_dir)
 	(void)snprintf(dst, 64, "/jobq-%016llx", (unsigned long long)hash);
 }
 
-__attribute__((format(printf, 3, 4))) static void
-seg_fail(char *err, size_t errlen, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void seg_fail(char *err, size_t errlen, const char *format, ...)
 {
 	va_list ap;
 
@@ -79,8 +78,7 @@ seg_fail(char *err, size_t errlen, const char *format, ...)
 }
 
 /* field 22 of /proc/PID/stat, the start time; 0 of a zombie. false: there is no looking at it. */
-static bool
-seg_start_time(pid_t pid, uint64_t *start)
+static bool seg_start_time(pid_t pid, uint64_t *start)
 {
 	char path[64];
 	struct buf text = {0};
@@ -99,8 +97,7 @@ seg_start_time(pid_t pid, uint64_t *start)
 }
 
 /* When in doubt (/proc hides others' processes) it lives. */
-static bool
-seg_owner_lives(const struct shm_header *head)
+static bool seg_owner_lives(const struct shm_header *head)
 {
 	uint64_t start;
 
@@ -110,8 +107,7 @@ seg_owner_lives(const struct shm_header *head)
 }
 
 /* May what stands under this name be replaced? 0, or -1 with the reason. magic to owner_start never move between versions. */
-static int
-seg_inspect(const char *name, int fd, char *err, size_t errlen)
+static int seg_inspect(const char *name, int fd, char *err, size_t errlen)
 {
 	struct shm_header head;
 	struct stat st;
@@ -135,8 +131,7 @@ seg_inspect(const char *name, int fd, char *err, size_t errlen)
 	return -1;
 }
 
-static int
-seg_remove_stale(const char *name, char *err, size_t errlen)
+static int seg_remove_stale(const char *name, char *err, size_t errlen)
 {
 	int fd = shm_open(name, O_RDONLY, 0);
 
@@ -156,8 +151,7 @@ seg_remove_stale(const char *name, char *err, size_t errlen)
 	return rc;
 }
 
-static struct shm *
-seg_wrap(const char *name, struct shm_header *header, const struct layout *l, uint32_t nqueues, uint32_t nslots, bool writable)
+static struct shm *seg_wrap(const char *name, struct shm_header *header, const struct layout *l, uint32_t nqueues, uint32_t nslots, bool writable)
 {
 	struct shm *shm = xcalloc(1, sizeof *shm);
 
@@ -171,8 +165,7 @@ seg_wrap(const char *name, struct shm_header *header, const struct layout *l, ui
 	return shm;
 }
 
-static void
-seg_fill(struct shm_header *header, const struct layout *l, uint32_t nqueues, uint32_t nslots)
+static void seg_fill(struct shm_header *header, const struct layout *l, uint32_t nqueues, uint32_t nslots)
 {
 	header->magic = SHM_MAGIC;
 	header->version = SHM_VERSION;
@@ -188,8 +181,7 @@ seg_fill(struct shm_header *header, const struct layout *l, uint32_t nqueues, ui
 }
 
 /* an unnamed object of that size, all of it reserved; -1 with the reason */
-static int
-seg_unnamed(const char *name, uint64_t size, char *err, size_t errlen)
+static int seg_unnamed(const char *name, uint64_t size, char *err, size_t errlen)
 {
 	int fd = open(SEG_DIR, O_TMPFILE | O_RDWR | O_CLOEXEC, 0640);
 	int rc = fd < 0 ? errno : posix_fallocate(fd, 0, (off_t)size);
@@ -205,8 +197,7 @@ seg_unnamed(const char *name, uint64_t size, char *err, size_t errlen)
 	return -1;
 }
 
-static int
-seg_link(const char *name, int fd, char *err, size_t errlen)
+static int seg_link(const char *name, int fd, char *err, size_t errlen)
 {
 	char from[64], to[96];
 
@@ -219,8 +210,7 @@ seg_link(const char *name, int fd, char *err, size_t errlen)
 	return -1;
 }
 
-struct shm *
-shm_seg_create(const char *name, uint32_t nqueues, uint32_t nslots, char *err, size_t errlen)
+struct shm *shm_seg_create(const char *name, uint32_t nqueues, uint32_t nslots, char *err, size_t errlen)
 {
 	if (nqueues > SEG_QUEUES_MAX || nslots > SEG_SLOTS_MAX || strlen(name) >= 64) {
 		seg_fail(err, errlen, "shared memory %s: %u queues and %u processes are too many (at most %u and %u)", name, nqueues, nslots,
@@ -250,15 +240,13 @@ shm_seg_create(const char *name, uint32_t nqueues, uint32_t nslots, char *err, s
 	return seg_wrap(name, header, &l, nqueues, nslots, true);
 }
 
-void
-shm_seg_publish(struct shm *shm)
+void shm_seg_publish(struct shm *shm)
 {
 	atomic_store_explicit(&shm->header->ready, 1, memory_order_release);
 }
 
 /* `head` is a private copy: what is checked here cannot change under us */
-static bool
-seg_check(const char *name, const struct shm_header *head, off_t size, char *err, size_t errlen)
+static bool seg_check(const char *name, const struct shm_header *head, off_t size, char *err, size_t errlen)
 {
 	if (head->magic != SHM_MAGIC)
 		seg_fail(err, errlen, "shared memory %s is not jobq's (bad magic)", name);
@@ -282,8 +270,7 @@ seg_check(const char *name, const struct shm_header *head, off_t size, char *err
 	return false;
 }
 
-struct shm *
-shm_seg_attach(const char *name, char *err, size_t errlen)
+struct shm *shm_seg_attach(const char *name, char *err, size_t errlen)
 {
 	struct shm_header head;
 	struct stat st;
@@ -308,8 +295,7 @@ shm_seg_attach(const char *name, char *err, size_t errlen)
 	return shm;
 }
 
-void
-shm_seg_detach(struct shm *shm)
+void shm_seg_detach(struct shm *shm)
 {
 	if (shm == NULL)
 		return;
@@ -317,15 +303,13 @@ shm_seg_detach(struct shm *shm)
 	free(shm);
 }
 
-void
-shm_seg_unlink(struct shm *shm)
+void shm_seg_unlink(struct shm *shm)
 {
 	if (shm->writable && shm->header->owner_pid == (int32_t)getpid())
 		(void)shm_unlink(shm->name); /* gone already: what we wanted */
 }
 
-struct shm_queue *
-shm_queue_at(const struct shm *shm, uint32_t index)
+struct shm_queue *shm_queue_at(const struct shm *shm, uint32_t index)
 {
 	if (index >= shm->nqueues)
 		return NULL;
@@ -333,8 +317,7 @@ shm_queue_at(const struct shm *shm, uint32_t index)
 	return (struct shm_queue *)(void *)((char *)shm->header + l.queues) + index;
 }
 
-struct shm_slot *
-shm_slot_at(const struct shm *shm, uint32_t index)
+struct shm_slot *shm_slot_at(const struct shm *shm, uint32_t index)
 {
 	if (index >= shm->nslots)
 		return NULL;
@@ -342,8 +325,7 @@ shm_slot_at(const struct shm *shm, uint32_t index)
 	return (struct shm_slot *)(void *)((char *)shm->header + l.slots) + index;
 }
 
-uint32_t
-shm_queue_find(const struct shm *shm, const char *name)
+uint32_t shm_queue_find(const struct shm *shm, const char *name)
 {
 	char text[SHM_CELL_TEXT];
 

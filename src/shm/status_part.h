@@ -1,0 +1,22 @@
+/* shm/status_part.h: private to status*.c: the pieces that the document is made of. */
+#ifndef JOBQ_SHM_STATUS_PART_H
+#define JOBQ_SHM_STATUS_PART_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "shm/seg.h"
+
+struct status_now {
+	int64_t mono_ns, real_us; /* one moment for the whole document */
+};
+
+json_t *status_text(const struct shm_cell *cell);      /* null when empty; always valid UTF-8 */
+json_t *status_name(const struct shm_cell *cell);      /* "" when empty */
+json_t *status_count(const shm_u64 *word);
+json_t *status_time(int64_t real_us);                  /* null when 0 */
+double status_age_s(int64_t now, int64_t then, int64_t per_s); /* never negative; 0 when then is 0 */
+
+json_t *status_queues(const struct shm *shm, const struct status_now *now); /* status_queue.c: worst first */
+
+#endif
