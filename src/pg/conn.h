@@ -16,6 +16,7 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 
@@ -65,6 +66,8 @@ struct pg_params {
 	int len[PG_PARAMS_MAX];    /* -1 = NULL */
 	int format[PG_PARAMS_MAX]; /* 0 text, 1 binary */
 	struct buf data;
+	uint32_t elems; /* of the array being built */
+	bool nulls;     /* it has NULL elements */
 };
 void pg_params_reset(struct pg_params *p);
 void pg_params_free(struct pg_params *p);
@@ -91,7 +94,7 @@ bool pg_conn_ready(const struct pg_conn *conn);
 void pg_conn_reset(struct pg_conn *conn, const char *why); /* drop it and reconnect at once (PG_LOST for what is under way) */
 /* Sends `stmt` (results binary) or, text = true, with results in text. false: not connected, nothing happens. */
 bool pg_conn_send(struct pg_conn *conn, const struct pg_stmt *stmt, const struct pg_params *params, bool text, pg_done *done, void *arg);
-/* One or more commands without parameters, run outside the statement cache ("LISTEN jobq_wake"). */
+/* One command without parameters, run outside the statement cache ("LISTEN jobq_wake"); results in text. */
 bool pg_conn_exec(struct pg_conn *conn, const char *sql, pg_done *done, void *arg);
 size_t pg_conn_pending(const struct pg_conn *conn); /* requests sent and not answered */
 const char *pg_conn_error(const struct pg_conn *conn); /* why it is down, without secrets; "" when it is not */

@@ -2,7 +2,7 @@
  * pg/sql.h: every SQL text that C sends, embedded at build time from sql/ (src/pg/embed.awk makes pg/sql_embed.c).
  *
  * sql/statements/claim.sql is pg_sql("claim"); a leading comment block of each file says what it is for and what its
- * parameters are, and is stripped. sql/migrations/0001_name.sql is migration 1.
+ * parameters are, and is stripped. The files of the folder sql/migrations/0001_name/, in order, are migration 1, unchanged.
  */
 #ifndef JOBQ_PG_SQL_H
 #define JOBQ_PG_SQL_H
@@ -18,6 +18,7 @@ struct pg_migration {
 };
 extern const struct pg_migration pg_migrations[];
 extern const size_t pg_migration_count;
-extern const char *const pg_roles_sql; /* sql/roles.sql */
+extern const char *const pg_roles_sql;  /* sql/roles.sql: makes the roles that are missing */
+extern const char *const pg_grants_sql; /* sql/grants.sql: what they may do; repeatable */
 
 #endif
