@@ -6,6 +6,8 @@
  * with strlen. An array's header is completed at its end from what was really added, so a wrong `n` costs memory, never
  * a wrong message. More than PG_PARAMS_MAX values is a programming error and aborts.
  */
+#include "config.h"
+
 #include <endian.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -140,6 +142,13 @@ void pg_array_int8(struct pg_params *p, int64_t v)
 {
 	elem(p, 8);
 	buf_u64_be(&p->data, (uint64_t)v);
+}
+
+#define PG_EPOCH_US INT64_C(946684800000000) /* 2000-01-01, PostgreSQL's zero, in microseconds since 1970 */
+
+void pg_array_timestamp_us(struct pg_params *p, int64_t us)
+{
+	pg_array_int8(p, us == INT64_MIN || us == INT64_MAX ? us : us - PG_EPOCH_US);
 }
 
 void pg_array_float8(struct pg_params *p, double v)
