@@ -7,3 +7,17 @@ TESTS += $(check_PROGRAMS)
 #   unit_x_SOURCES = tests/unit/test_x.c
 #   unit_x_CFLAGS = $(UNIT_CFLAGS)
 #   unit_x_LDADD = libROOM.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_units unit_text unit_buf unit_clock
+unit_units_SOURCES = tests/unit/test_units.c
+unit_units_CFLAGS = $(UNIT_CFLAGS)
+unit_units_LDADD = libbase.a $(UNIT_LIBS)
+unit_text_SOURCES = tests/unit/test_text.c
+unit_text_CFLAGS = $(UNIT_CFLAGS)
+unit_text_LDADD = libbase.a $(UNIT_LIBS)
+unit_buf_SOURCES = tests/unit/test_buf.c
+unit_buf_CFLAGS = $(UNIT_CFLAGS)
+unit_buf_LDADD = libbase.a $(UNIT_LIBS)
+unit_clock_SOURCES = tests/unit/test_clock.c
+unit_clock_CFLAGS = $(UNIT_CFLAGS)
+unit_clock_LDADD = libbase.a $(UNIT_LIBS)

@@ -46,22 +46,27 @@ void *xmalloc(size_t size)
 	return checked(malloc(size ? size : 1), size);
 }
 
+static size_t product(size_t count, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(count, size, &bytes) || FAULT(alloc))
+		mem_exhausted(SIZE_MAX);
+	return bytes;
+}
+
 void *xcalloc(size_t count, size_t size)
 {
-	if (FAULT(alloc))
-		mem_exhausted(size);
-	if (count == 0 || size == 0)
-		count = size = 1;
-	return checked(calloc(count, size), size);
+	size_t bytes = product(count, size);
+
+	return checked(calloc(1, bytes ? bytes : 1), bytes);
 }
 
 void *xreallocarray(void *old, size_t count, size_t size)
 {
-	if (FAULT(alloc))
-		mem_exhausted(size);
-	if (count == 0 || size == 0)
-		count = size = 1; /* realloc to nothing may free: one byte is clearer */
-	return checked(reallocarray(old, count, size), size);
+	size_t bytes = product(count, size);
+
+	return checked(realloc(old, bytes ? bytes : 1), bytes); /* realloc to nothing may free: one byte is clearer */
 }
 
 char *xstrdup(const char *text)

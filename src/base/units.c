@@ -190,10 +190,11 @@ bool units_backoff(const char *text, struct backoff *backoff)
 	return true;
 }
 
-/* "2h30m": every unit as often as it fits */
-static void mixed(char *dst, size_t size, int64_t ns)
+/* "2h30m": every unit as often as it fits; returns how many took part */
+static int mixed(char *dst, size_t size, int64_t ns)
 {
 	size_t len = 0;
+	int parts = 0;
 
 	for (size_t i = 0; i < N(times) && len < size; i++) {
 		int n;
@@ -203,7 +204,9 @@ static void mixed(char *dst, size_t size, int64_t ns)
 		n = snprintf(dst + len, size - len, "%lld%s", (long long)(ns / times[i].value), times[i].name);
 		len += n > 0 ? (size_t)n : 0;
 		ns %= times[i].value;
+		parts++;
 	}
+	return parts;
 }
 
 /* "90min": the largest unit that leaves no rest */
@@ -218,12 +221,13 @@ static void alone(char *dst, size_t size, int64_t n, const struct unit *table, c
 char *units_print_duration(char *dst, size_t size, int64_t ns)
 {
 	char one[64] = "0", many[96] = "";
+	bool short_mix = false;
 
 	if (ns > 0) {
 		alone(one, sizeof one, ns, times, "ns");
-		mixed(many, sizeof many, ns);
+		short_mix = mixed(many, sizeof many, ns) > 1 && strlen(many) < strlen(one);
 	}
-	text_copy(dst, size, ns > 0 && strlen(many) < strlen(one) ? many : one);
+	text_copy(dst, size, short_mix ? many : one);
 	return dst;
 }
 
