@@ -1,0 +1,98 @@
+"""One database of the session's PostgreSQL for one test, migrated by `jobqctl migrate`, dropped afterwards.
+
+Gives connections as any role and small helpers to enqueue and look. Tests look at tables only from here: as a user of the
+database would, with plain SQL.
+"""
+import json
+import subprocess
+
+import psycopg2.extras
+
+from harness.paths import JOBQCTL
+
+TERMINAL = ("completed", "failed", "cancelled", "held")
+
+
+class Database:
+    def __init__(self, server, name):
+        self.server, self.name = server, name
+        self._admin = None
+
+    def create(self):
+        self.server.sql(f'CREATE DATABASE "{self.name}"')
+        self.migrate()
+        return self
+
+    def migrate(self):
+        done = subprocess.run([JOBQCTL, "migrate", "--database", self.dsn("postgres"), "--roles", "create"],
+                              capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"jobqctl migrate: {done.returncode}\n{done.stdout}{done.stderr}"
+
+    def drop(self):
+        self.close()
+        self.server.sql(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+
+    def dsn(self, user="jobq_worker", host=None):
+        return self.server.dsn(self.name, user, host)
+
+    def connect(self, user="jobq_producer", autocommit=True, **kwargs):
+        return self.server.connect(self.name, user, autocommit, **kwargs)
+
+    def close(self):
+        if self._admin:
+            self._admin.close()
+            self._admin = None
+
+    def sql(self, query, values=None):
+        """Rows as tuples, or the row count; as the superuser, on one connection that comes back after a restart."""
+        for attempt in (1, 2):
+            if self._admin is None or self._admin.closed:
+                self._admin = self.server.connect(self.name)
+            try:
+                with self._admin.cursor() as cursor:
+                    cursor.execute(query, values)
+                    return cursor.fetchall() if cursor.description else cursor.rowcount
+            except psycopg2.OperationalError:
+                self.close()
+                if attempt == 2:
+                    raise
+
+    def one(self, query, values=None):
+        rows = self.sql(query, values)
+        return rows[0][0] if rows else None
+
+    def enqueue(self, queue, payload=None, **args):
+        """jobq.enqueue as the producer role; keyword arguments are its argument names."""
+        names = "".join(f", {name} => %s" for name in args)
+        connection = self.connect()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT jobq.enqueue(%s, %s{names})", [queue, json.dumps(payload or {}), *args.values()])
+                return cursor.fetchone()[0]
+        finally:
+            connection.close()
+
+    def enqueue_many(self, jobs):
+        """A list of dicts in one statement; returns the ids in order."""
+        connection = self.connect()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT id FROM jobq.enqueue_many(%s) ORDER BY n", [json.dumps(jobs)])
+                return [row[0] for row in cursor.fetchall()]
+        finally:
+            connection.close()
+
+    def job(self, job_id):
+        """The row as a dict, or None (never there, or deleted at once on completion)."""
+        if self._admin is None or self._admin.closed:
+            self.sql("SELECT 1")
+        with self._admin.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+            cursor.execute("SELECT * FROM jobq.jobs WHERE id = %s", [job_id])
+            return cursor.fetchone()
+
+    def statuses(self, queue=None):
+        """{status: count} of all rows, history included."""
+        return dict(self.sql("SELECT status, count(*)::int FROM jobq.jobs WHERE queue = coalesce(%s, queue) GROUP BY 1", [queue]))
+
+    def unfinished(self, queue=None):
+        return self.one("SELECT count(*) FROM jobq.jobs WHERE queue = coalesce(%s, queue) AND status <> ALL(%s)", [queue, list(TERMINAL)])
