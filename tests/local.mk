@@ -21,3 +21,28 @@ unit_buf_LDADD = libbase.a $(UNIT_LIBS)
 unit_clock_SOURCES = tests/unit/test_clock.c
 unit_clock_CFLAGS = $(UNIT_CFLAGS)
 unit_clock_LDADD = libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_shm_limit
+unit_shm_limit_SOURCES = tests/unit/test_shm_limit.c
+unit_shm_limit_CFLAGS = $(UNIT_CFLAGS)
+unit_shm_limit_LDADD = libshm.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_shm_hist
+unit_shm_hist_SOURCES = tests/unit/test_shm_hist.c
+unit_shm_hist_CFLAGS = $(UNIT_CFLAGS)
+unit_shm_hist_LDADD = libshm.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_shm_cell
+unit_shm_cell_SOURCES = tests/unit/test_shm_cell.c
+unit_shm_cell_CFLAGS = $(UNIT_CFLAGS)
+unit_shm_cell_LDADD = libshm.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_shm_seg
+unit_shm_seg_SOURCES = tests/unit/test_shm_seg.c
+unit_shm_seg_CFLAGS = $(UNIT_CFLAGS)
+unit_shm_seg_LDADD = libshm.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_shm_status
+unit_shm_status_SOURCES = tests/unit/test_shm_status.c
+unit_shm_status_CFLAGS = $(UNIT_CFLAGS)
+unit_shm_status_LDADD = libshm.a libbase.a $(UNIT_LIBS)

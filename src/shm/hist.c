@@ -63,7 +63,7 @@ int64_t shm_hist_quantile(const struct shm_hist *hist, double q)
 	}
 	if (total == 0)
 		return 0;
-	double exact = (q > 0 ? (q < 1 ? q : 1) : 0) * (double)total;
+	double exact = (q > 0 ? (q < 1 ? q : 1) : 0) * (double)total * (1 - 1e-12); /* 0.07 * 100 is 7, not a hair above */
 	uint64_t rank = (uint64_t)exact; /* the rank-th smallest value, counted from 1: q * total rounded up */
 	if ((double)rank < exact || rank == 0)
 		rank++;

@@ -103,7 +103,7 @@ static bool seg_owner_lives(const struct shm_header *head)
 
 	if (head->owner_pid <= 0 || (kill(head->owner_pid, 0) != 0 && errno == ESRCH))
 		return false;
-	return !seg_start_time(head->owner_pid, &start) || start == head->owner_start || head->owner_start == 0;
+	return !seg_start_time(head->owner_pid, &start) || start == head->owner_start;
 }
 
 /* May what stands under this name be replaced? 0, or -1 with the reason. magic to owner_start never move between versions. */
@@ -177,7 +177,7 @@ static void seg_fill(struct shm_header *header, const struct layout *l, uint32_t
 	header->off_queues = l->queues;
 	header->off_slots = l->slots;
 	header->owner_pid = (int32_t)getpid();
-	(void)seg_start_time(getpid(), &header->owner_start); /* unknown: 0, and then only the pid tells */
+	(void)seg_start_time(getpid(), &header->owner_start);
 }
 
 /* an unnamed object of that size, all of it reserved; -1 with the reason */
