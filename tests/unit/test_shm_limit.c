@@ -217,6 +217,32 @@ START_TEST(many_processes_share_one_limit)
 }
 END_TEST
 
+/* The clock stands still; four processes take as fast as they can: together exactly the burst, so no take was lost. */
+START_TEST(no_take_is_lost)
+{
+	enum { PROCESSES = 4, BURST = 400000 };
+	struct shared { struct shm_limit limit; shm_i64 took; } *s;
+
+	s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(s, MAP_FAILED);
+	shm_limit_set(&s->limit, (struct rate){1000, NS_PER_S}, BURST);
+	for (int p = 0; p < PROCESSES; p++) {
+		pid_t pid = fork();
+		ck_assert_int_ge(pid, 0);
+		if (pid != 0)
+			continue;
+		int64_t took = 0;
+		while (shm_limit_take(&s->limit, 1, NS_PER_S) == 0)
+			took++;
+		atomic_fetch_add(&s->took, took);
+		_exit(0);
+	}
+	for (int p = 0; p < PROCESSES; p++)
+		ck_assert_int_gt(wait(NULL), 0);
+	ck_assert_int_eq(atomic_load(&s->took), BURST);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("shm_limit");
@@ -231,6 +257,7 @@ int main(void)
 	tcase_add_test(shared, no_limit_never_waits);
 	tcase_add_test(shared, a_new_rate_keeps_what_is_owed);
 	tcase_add_test(shared, many_processes_share_one_limit);
+	tcase_add_test(shared, no_take_is_lost);
 	suite_add_tcase(suite, law);
 	suite_add_tcase(suite, shared);
 	SRunner *runner = srunner_create(suite);
