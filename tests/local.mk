@@ -46,3 +46,23 @@ check_PROGRAMS += unit_shm_status
 unit_shm_status_SOURCES = tests/unit/test_shm_status.c
 unit_shm_status_CFLAGS = $(UNIT_CFLAGS)
 unit_shm_status_LDADD = libshm.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_io unit_log unit_fault unit_msg unit_stream
+unit_io_SOURCES = tests/unit/test_io.c
+unit_io_CFLAGS = $(UNIT_CFLAGS)
+unit_io_LDADD = libbase.a $(UNIT_LIBS)
+unit_log_SOURCES = tests/unit/test_log.c
+unit_log_CFLAGS = $(UNIT_CFLAGS)
+unit_log_LDADD = libbase.a $(UNIT_LIBS)
+unit_fault_SOURCES = tests/unit/test_fault.c
+unit_fault_CFLAGS = $(UNIT_CFLAGS)
+unit_fault_LDADD = libbase.a $(UNIT_LIBS)
+unit_msg_SOURCES = tests/unit/test_msg.c
+unit_msg_CFLAGS = $(UNIT_CFLAGS)
+unit_msg_LDADD = libwire.a libbase.a $(UNIT_LIBS)
+unit_stream_SOURCES = tests/unit/test_stream.c
+unit_stream_CFLAGS = $(UNIT_CFLAGS)
+unit_stream_LDADD = libwire.a libbase.a $(UNIT_LIBS)
+
+dist_check_SCRIPTS += tests/lint/layers.sh
+TESTS += tests/lint/layers.sh
