@@ -67,4 +67,4 @@ FNR == 1 {
 		bad(room " may not include " header " (it may use:" may[room] "and include/)")
 }
 END { exit count > 0 }
-'
+' || exit 1
