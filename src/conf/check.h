@@ -1,0 +1,12 @@
+/* conf/check.h: what no single value can tell. Private to conf. */
+#ifndef JOBQ_CONF_CHECK_H
+#define JOBQ_CONF_CHECK_H
+
+#include "conf/errors.h"
+#include "conf/private.h"
+
+void conf_check_all(const struct conf *conf, struct conf_errors *errors); /* sections without a wrong value; after conf_derive_all */
+void conf_check_queue(const struct conf_queue *queue, const struct conf_set *set, struct conf_errors *errors);
+const char *conf_check_where(const struct conf_set *set, enum conf_index index); /* of the value, or of its section */
+
+#endif

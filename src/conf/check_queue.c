@@ -1,0 +1,100 @@
+/*
+ * conf/check_queue.c: values of one queue that must fit each other (see check.h).
+ *
+ * Pure; runs where a configuration is read. Writes nothing but errors. Invariant: a worker's table of jobs holds what its
+ * concurrency asks for, and a handler finds what it cannot do without.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+#include "conf/check.h"
+#include "conf/layer.h"
+#include "jobq/shm.h"
+
+struct subject {
+	const struct conf_queue *queue;
+	const struct conf_set *set;
+	struct conf_errors *errors;
+};
+
+/* a must not be above b; told at the one that somebody set */
+static void at_most(const struct subject *s, enum conf_index a, int64_t av, enum conf_index b, int64_t bv)
+{
+	const struct conf_set *set = s->set;
+	const char *where = conf_check_where(set, set->v[a].where != NULL ? a : b);
+
+	if (av > bv)
+		conf_errors_add(s->errors, where, "%s %" PRId64 " (%s) is above %s %" PRId64 " (%s)", conf_table[a].name, av,
+			set->v[a].origin, conf_table[b].name, bv, set->v[b].origin);
+}
+
+static void check_batch(const struct subject *s)
+{
+	const struct conf_queue_keys *k = &s->queue->k;
+
+	at_most(s, CONF_K_QUEUE_batch_min, k->batch_min, CONF_K_QUEUE_batch_size, k->batch_size);
+	at_most(s, CONF_K_QUEUE_batch_size, k->batch_size, CONF_K_QUEUE_batch_max, k->batch_max);
+	at_most(s, CONF_K_QUEUE_batch_max, k->batch_max, CONF_K_QUEUE_buffer_max, k->buffer_max);
+	if (k->concurrency * k->batch_size > SHM_HELD)
+		conf_errors_add(s->errors, conf_check_where(s->set, CONF_K_QUEUE_concurrency),
+			"concurrency: %" PRId64 " batches of %" PRId64 " are more than the %u jobs that a worker can hold", k->concurrency,
+			k->batch_size, SHM_HELD);
+}
+
+static void check_rate(const struct subject *s)
+{
+	const struct conf_value *burst = &s->set->v[CONF_K_QUEUE_rate_burst];
+
+	if (s->queue->k.rate_burst > 0 && s->queue->k.rate_limit.count == 0 && strncmp(burst->origin, "[queue *]", 9) != 0)
+		conf_errors_add(s->errors, conf_check_where(s->set, CONF_K_QUEUE_rate_burst),
+			"rate_burst: queue \"%s\" has no rate_limit; set that too", s->queue->name);
+}
+
+/* NULL: a gateway's URL that can be used */
+static const char *url_problem(const char *url)
+{
+	const char *host = strchr(url, ':');
+	size_t authority;
+
+	if (strncasecmp(url, "http://", 7) != 0 && strncasecmp(url, "https://", 8) != 0)
+		return "is not an http:// or https:// URL";
+	host += 3;
+	authority = strcspn(host, "/?#");
+	if (authority == 0 || *host == ':')
+		return "names no host";
+	if (memchr(host, '@', authority) != NULL)
+		return "holds a user or password; use gateway_user and gateway_password";
+	if (strpbrk(url, " \t\"<>\\^`{|}") != NULL)
+		return "holds a character that must be percent-encoded";
+	return NULL;
+}
+
+static void check_sms(const struct subject *s)
+{
+	const struct conf_queue_keys *k = &s->queue->k;
+	const char *name = s->queue->name, *problem;
+
+	if (*k->gateway_url == '\0') {
+		conf_errors_add(s->errors, s->set->where, "queue \"%s\" needs gateway_url, the URL of its SMS gateway", name);
+	} else if ((problem = url_problem(k->gateway_url)) != NULL) {
+		conf_errors_add(s->errors, conf_check_where(s->set, CONF_K_QUEUE_gateway_url), "gateway_url %s", problem);
+	}
+	if (k->driver == CONF_DRIVER_KANNEL && *k->gateway_user == '\0')
+		conf_errors_add(s->errors, s->set->where, "queue \"%s\" needs gateway_user, as its driver is kannel", name);
+	if (k->driver == CONF_DRIVER_JSON && *k->body == '\0')
+		conf_errors_add(s->errors, conf_check_where(s->set, CONF_K_QUEUE_driver),
+			"queue \"%s\" needs body, the template of what its driver json posts", name);
+}
+
+void conf_check_queue(const struct conf_queue *queue, const struct conf_set *set, struct conf_errors *errors)
+{
+	const struct subject s = {.queue = queue, .set = set, .errors = errors};
+
+	check_batch(&s);
+	check_rate(&s);
+	if (strcmp(queue->k.handler, "sms") == 0)
+		check_sms(&s);
+}

@@ -1,0 +1,78 @@
+/*
+ * conf/derive.c: defaults that depend on other values (see derive.h).
+ *
+ * Runs where a configuration is read. Writes conf. Invariant: only what nobody set is changed, so a default never contradicts
+ * what was written: the built-in bounds of a batch give way to the batch_size that was asked for. Cannot fail.
+ */
+#include "config.h"
+
+#include "conf/derive.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/layer.h"
+#include "jobq/shm.h"
+
+#define BURST_SECONDS 0.1
+#define BURST_MAX 1000000.0 /* as in the table */
+
+static bool is_set(const struct conf_set *set, enum conf_index index)
+{
+	return set->v[index].where != NULL;
+}
+
+static void number(struct conf *conf, struct conf_set *set, void *base, enum conf_index index, int64_t value)
+{
+	conf_layer_built_in(set, base, index, conf_keep_printf(&conf->private->keep, "%" PRId64, value));
+}
+
+static void derive_node(struct conf *conf, struct conf_set *set)
+{
+	char host[SHM_NAME_MAX];
+
+	if (*conf->jobqd.node != '\0')
+		return;
+	if (gethostname(host, sizeof host) != 0 || host[0] == '\0')
+		memcpy(host, "localhost", sizeof "localhost");
+	host[sizeof host - 1] = '\0';
+	conf_layer_built_in(set, &conf->jobqd, CONF_K_JOBQD_node, conf_keep_text(&conf->private->keep, host, strlen(host)));
+}
+
+static void derive_batch(struct conf *conf, struct conf_set *set, struct conf_queue_keys *k)
+{
+	if (!is_set(set, CONF_K_QUEUE_batch_min) && k->batch_min > k->batch_size)
+		number(conf, set, k, CONF_K_QUEUE_batch_min, k->batch_size);
+	if (!is_set(set, CONF_K_QUEUE_batch_max) && k->batch_max < k->batch_size)
+		number(conf, set, k, CONF_K_QUEUE_batch_max, k->batch_size);
+	if (!is_set(set, CONF_K_QUEUE_buffer_max) && k->buffer_max < k->batch_max)
+		number(conf, set, k, CONF_K_QUEUE_buffer_max, k->batch_max);
+}
+
+static void derive_burst(struct conf *conf, struct conf_set *set, struct conf_queue_keys *k)
+{
+	double burst = units_per_second(k->rate_limit) * BURST_SECONDS;
+
+	if (k->rate_limit.count == 0 || k->rate_burst != 0)
+		return;
+	burst = burst < 1 ? 1 : burst > BURST_MAX ? BURST_MAX : burst;
+	number(conf, set, k, CONF_K_QUEUE_rate_burst, (int64_t)burst);
+}
+
+void conf_derive_all(struct conf *conf)
+{
+	struct conf_private *private = conf->private;
+	struct conf_jobqd *jobqd = &conf->jobqd;
+
+	derive_node(conf, &private->jobqd);
+	if (*jobqd->pid_file == '\0')
+		conf_layer_built_in(&private->jobqd, jobqd, CONF_K_JOBQD_pid_file,
+			conf_keep_printf(&private->keep, "%s/jobqd.pid", jobqd->run_dir));
+	for (size_t i = 0; i < conf->nqueues; i++) {
+		if (private->queues[i].bad)
+			continue;
+		derive_batch(conf, &private->queues[i], &conf->queues[i]->k);
+		derive_burst(conf, &private->queues[i], &conf->queues[i]->k);
+	}
+}

@@ -1,0 +1,29 @@
+/* conf/private.h: what a loaded configuration remembers beside its typed fields. Private to conf. */
+#ifndef JOBQ_CONF_PRIVATE_H
+#define JOBQ_CONF_PRIVATE_H
+
+#include "conf/conf.h"
+#include "conf/keep.h"
+#include "conf/table.h"
+
+struct conf_value {
+	const char *text;   /* as written (references unresolved), or the default; NULL: not a key of this section */
+	const char *origin; /* for people; "built in" */
+	const char *where;  /* for errors; NULL when built in */
+};
+
+struct conf_set { /* the values of one section, by CONF_K_ index */
+	struct conf_value v[CONF_KEYS];
+	const char *where; /* of the section itself */
+	bool bad;          /* a value of it is wrong and reported: it is not checked further */
+};
+
+struct conf_private {
+	struct conf_keep keep;
+	struct conf_set jobqd;
+	struct conf_set *queues; /* as conf->queues */
+};
+
+#define CONF_BUILT_IN "built in"
+
+#endif
