@@ -10,6 +10,8 @@
  *   WAITING -timer-> CONNECTING -polled-> SETUP -all done-> READY
  *      ^------------- lost: PG_LOST for what was under way, then down() ----'
  */
+#include "config.h"
+
 #include <event2/event.h>
 #include <event2/util.h>
 #include <inttypes.h>

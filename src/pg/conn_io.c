@@ -7,6 +7,8 @@
  * goes stale, the name is given up and the next request prepares it under a new one; requests already sent with the old
  * name fail with 26000 (PG_TRANSIENT). A FATAL error is a loss, whatever its state: nobody knows where the server stopped.
  */
+#include "config.h"
+
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>

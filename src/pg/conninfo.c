@@ -5,6 +5,8 @@
  * given: a password with a forgotten %40 ends up in the host name, and libpq's own messages would print it. So a host
  * with '@' in it is refused, parse errors are told in general words, and messages from a connection are masked.
  */
+#include "config.h"
+
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,6 +6,8 @@
  * taken apart by its sender and not repeated for ever. Whatever PostgreSQL rolled back for reasons of its own, also its
  * internal errors (XX000: a leaf dropped under a running statement), may be tried again.
  */
+#include "config.h"
+
 #include <stddef.h>
 #include <string.h>
 

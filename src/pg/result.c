@@ -5,6 +5,8 @@
  * is not the type's, reads as 0, "" or false. Texts point into the PGresult and end with it; libpq puts a NUL behind
  * every value.
  */
+#include "config.h"
+
 #include <endian.h>
 #include <stdint.h>
 #include <string.h>

@@ -4,6 +4,8 @@
  * Pure; runs in every process that speaks SQL. The texts are constants of the program (made from sql/statements/ by
  * embed.awk), so a name that is not there is a mistake of the source and aborts at the first use.
  */
+#include "config.h"
+
 #include <stdlib.h>
 #include <string.h>
 
