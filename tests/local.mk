@@ -66,3 +66,19 @@ unit_stream_LDADD = libwire.a libbase.a $(UNIT_LIBS)
 
 dist_check_SCRIPTS += tests/lint/layers.sh
 TESTS += tests/lint/layers.sh
+
+# bench: reference programs in C, and `make bench` (a database of its own; QUICK=1 for a short look)
+EXTRA_PROGRAMS += bench_ref_drain bench_ref_pickup bench_produce bench_samples
+bench_ref_drain_SOURCES = tests/bench/ref_drain.c tests/bench/ref.c tests/bench/ref.h
+bench_ref_drain_LDADD = $(PQ_LIBS)
+bench_ref_pickup_SOURCES = tests/bench/ref_pickup.c tests/bench/ref.c tests/bench/ref.h
+bench_ref_pickup_LDADD = $(PQ_LIBS)
+bench_produce_SOURCES = tests/bench/produce.c tests/bench/ref.c tests/bench/ref.h
+bench_produce_LDADD = $(PQ_LIBS)
+bench_samples_SOURCES = tests/bench/samples.c
+bench_samples_LDADD = libshm.a libbase.a $(JANSSON_LIBS)
+bench_programs = bench_ref_drain bench_ref_pickup bench_produce bench_samples
+CLEANFILES += $(bench_programs)
+.PHONY: bench
+bench: all $(bench_programs)
+	sh $(top_srcdir)/tests/bench/run.sh $(abs_builddir) $(BENCH_ARGS)
