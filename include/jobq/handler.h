@@ -75,6 +75,9 @@ struct jobq_handler {
 	 * prevented, else leave it. May be NULL: then a timed-out job costs the process. */
 	void (*stop)(void *state, struct jobq_job *job, enum jobq_stop why);
 	void (*close)(void *state); /* no job is under way */
+	/* How many of its jobs may be begun at a time (its connections, say): the rest waits before jobq_admit's door, where it has
+	 * taken no token of the rate limit. Asked once, after open. NULL: as many as there are. */
+	size_t (*width)(void *state);
 };
 #define JOBQ_HANDLER_OUTSIDE 1u /* its effect leaves this machine: a job begun and without outcome is `uncertain` */
 

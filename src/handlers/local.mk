@@ -1,3 +1,14 @@
-# handlers
+# handlers: the code that has a job's effect, one file a handler behind include/jobq/handler.h
 noinst_LIBRARIES += libhandlers.a
-libhandlers_a_SOURCES =
+libhandlers_a_SOURCES = \
+	src/handlers/gsm.c src/handlers/gsm.h \
+	src/handlers/http.c src/handlers/http.h \
+	src/handlers/law.c src/handlers/law.h \
+	src/handlers/null.c \
+	src/handlers/registry.c src/handlers/registry.h \
+	src/handlers/sleep.c \
+	src/handlers/sms.c src/handlers/sms_driver.h \
+	src/handlers/sms_json.c \
+	src/handlers/sms_kannel.c \
+	src/handlers/sms_message.c src/handlers/sms_message.h \
+	src/handlers/template.c src/handlers/template.h

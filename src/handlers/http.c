@@ -1,0 +1,345 @@
+/*
+ * handlers/http.c: libcurl's multi interface on libevent (see http.h).
+ *
+ * Runs in a worker. Owns the multi handle, one event a socket, one timer, and the easy handles, which are kept for the next
+ * call together with their connections. libcurl tells which sockets to watch and when to wake it; everything else happens in
+ * http_collect. TLS peers are verified, proxies of the environment are not used, bodies are bounded.
+ *
+ * Invariant: `sent` is set by libcurl's pre-request callback, right before the first byte of a request may leave. If
+ * libcurl comes there twice for one call it wants to repeat the request on a fresh connection; then the call is broken off,
+ * and counts as sent and unanswered. Fails by a reply that says so, never by silence.
+ */
+#include "config.h"
+
+#include "handlers/http.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define CONNECT_MS 10000L      /* to reach the receiver; the answer has the job's own timeout */
+#define IDLE_S 30L             /* an idle connection older than this is not trusted any more */
+#define RETRY_AFTER_MAX_S 3600 /* no receiver may put a job off for longer */
+
+struct http_call {
+	struct http *http;
+	CURL *easy;
+	struct curl_slist *headers;
+	http_done *done;
+	void *arg;
+	struct buf body;
+	bool sent, cut;
+	char error[CURL_ERROR_SIZE];
+	TAILQ_ENTRY(http_call) link; /* in idle */
+};
+
+struct http {
+	struct event_base *base;
+	CURLM *multi;
+	struct event *timer;
+	char *user_agent;
+	TAILQ_HEAD(, http_call) idle;
+};
+
+static void http_collect(struct http *h);
+
+static void http_act(struct http *h, curl_socket_t fd, int what)
+{
+	int running;
+	CURLMcode code = curl_multi_socket_action(h->multi, fd, what, &running);
+
+	if (code != CURLM_OK)
+		log_error("libcurl: %s", curl_multi_strerror(code));
+	http_collect(h);
+}
+
+static void http_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	http_act(arg, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void http_on_socket(evutil_socket_t fd, short what, void *arg)
+{
+	http_act(arg, fd, ((what & EV_READ) ? CURL_CSELECT_IN : 0) | ((what & EV_WRITE) ? CURL_CSELECT_OUT : 0));
+}
+
+static int http_set_timer(CURLM *multi, long ms, void *arg)
+{
+	struct http *h = arg;
+	struct timeval tv = clock_timeval(ms * NS_PER_MS);
+
+	(void)multi;
+	if (ms < 0)
+		return event_del(h->timer);
+	return event_add(h->timer, &tv);
+}
+
+static int http_set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
+{
+	struct http *h = arg;
+	struct event *ev = socketp;
+	short watch = EV_PERSIST;
+
+	(void)easy;
+	if (ev != NULL)
+		event_free(ev);
+	if (what == CURL_POLL_REMOVE)
+		return curl_multi_assign(h->multi, fd, NULL) == CURLM_OK ? 0 : -1;
+	if (what != CURL_POLL_OUT)
+		watch |= EV_READ;
+	if (what != CURL_POLL_IN)
+		watch |= EV_WRITE;
+	ev = event_new(h->base, fd, watch, http_on_socket, h);
+	if (ev == NULL || event_add(ev, NULL) != 0)
+		mem_exhausted(0);
+	return curl_multi_assign(h->multi, fd, ev) == CURLM_OK ? 0 : -1;
+}
+
+static int http_on_request(void *arg, char *remote, char *local, int remote_port, int local_port)
+{
+	struct http_call *call = arg;
+
+	(void)remote;
+	(void)local;
+	(void)remote_port;
+	(void)local_port;
+	if (call->sent)
+		return CURL_PREREQFUNC_ABORT;
+	call->sent = true;
+	return CURL_PREREQFUNC_OK;
+}
+
+static size_t http_on_body(char *data, size_t size, size_t n, void *arg)
+{
+	struct http_call *call = arg;
+	size_t len = size * n, room = HTTP_BODY_MAX - call->body.len;
+
+	buf_add(&call->body, data, len < room ? len : room);
+	call->cut = call->cut || len > room;
+	return call->cut ? 0 : len; /* 0 ends the transfer */
+}
+
+static void http_free_call(struct http_call *call)
+{
+	curl_easy_cleanup(call->easy);
+	curl_slist_free_all(call->headers);
+	buf_free(&call->body);
+	free(call);
+}
+
+/* Back among the idle ones; its connection stays in the multi handle's pool. */
+static void http_park(struct http_call *call)
+{
+	curl_easy_reset(call->easy);
+	curl_slist_free_all(call->headers);
+	call->headers = NULL;
+	buf_reset(&call->body);
+	call->sent = call->cut = false;
+	TAILQ_INSERT_HEAD(&call->http->idle, call, link);
+}
+
+static int64_t http_retry_after(CURL *easy)
+{
+	struct curl_header *header;
+	curl_off_t s = 0;
+
+	if (curl_easy_header(easy, "Retry-After", 0, CURLH_HEADER, -1, &header) != CURLHE_OK
+		|| curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &s) != CURLE_OK || s < 0)
+		return -1;
+	return (s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : s) * NS_PER_S;
+}
+
+static void http_read_reply(struct http_call *call, CURLcode code, struct http_reply *r)
+{
+	long status = 0;
+
+	*r = (struct http_reply){.reach = HTTP_ANSWERED, .cut = call->cut, .retry_after_ns = -1};
+	if (curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK)
+		status = 0;
+	if (code == CURLE_OK && status == 0)
+		code = CURLE_WEIRD_SERVER_REPLY;
+	/* a refusal is known by its status, even if its text was lost; an acceptance has to be whole */
+	if (code != CURLE_OK && status < 300 && !(status >= 200 && call->cut)) {
+		r->reach = call->sent ? HTTP_UNANSWERED : HTTP_NOT_SENT;
+		r->error = call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
+		return;
+	}
+	r->status = status;
+	r->retry_after_ns = http_retry_after(call->easy);
+	r->body = buf_str(&call->body);
+	r->body_len = call->body.len;
+}
+
+static void http_collect(struct http *h)
+{
+	struct http_reply reply;
+	CURLMsg *msg;
+	char *call;
+	int left;
+
+	while ((msg = curl_multi_info_read(h->multi, &left)) != NULL) {
+		CURLcode code = msg->data.result;
+		CURL *easy = msg->easy_handle;
+
+		if (msg->msg != CURLMSG_DONE || curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call) != CURLE_OK)
+			continue;
+		struct http_call *c = (struct http_call *)(void *)call;
+		(void)curl_multi_remove_handle(h->multi, easy); /* fails for a handle that is not in it, and this one is */
+		http_read_reply(c, code, &reply);
+		c->done(c->arg, &reply);
+		http_park(c);
+	}
+}
+
+struct http *http_new(struct event_base *base, size_t max_connections, const char *user_agent, char *err, size_t errlen)
+{
+	struct http *h = xcalloc(1, sizeof *h);
+
+	h->base = base;
+	h->user_agent = xstrdup(user_agent);
+	TAILQ_INIT(&h->idle);
+	bool good = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK && (h->multi = curl_multi_init()) != NULL
+		&& (h->timer = event_new(base, -1, 0, http_on_timer, h)) != NULL
+		&& curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, http_set_socket) == CURLM_OK
+		&& curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h) == CURLM_OK
+		&& curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, http_set_timer) == CURLM_OK
+		&& curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h) == CURLM_OK
+		&& curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)max_connections) == CURLM_OK
+		&& curl_multi_setopt(h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)max_connections) == CURLM_OK;
+	if (good)
+		return h;
+	if (snprintf(err, errlen, "cannot set libcurl up (%s)", curl_version()) < 0)
+		err[0] = '\0';
+	http_free(h);
+	return NULL;
+}
+
+void http_free(struct http *h)
+{
+	struct http_call *call;
+
+	while ((call = TAILQ_FIRST(&h->idle)) != NULL) {
+		TAILQ_REMOVE(&h->idle, call, link);
+		http_free_call(call);
+	}
+	if (h->multi != NULL)
+		(void)curl_multi_cleanup(h->multi); /* with no easy handle in it, this cannot fail */
+	if (h->timer != NULL)
+		event_free(h->timer);
+	free(h->user_agent);
+	free(h);
+	curl_global_cleanup();
+}
+
+bool http_header(struct http_request *r, const char *name, const char *value, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)value[i] < 0x20 || value[i] == 0x7f)
+			return false;
+	char *line = len == 0 ? xasprintf("%s;", name) : xasprintf("%s: %.*s", name, (int)len, value); /* "name;" is libcurl's empty value */
+	struct curl_slist *list = curl_slist_append(r->headers, line);
+	free(line);
+	if (list == NULL)
+		mem_exhausted(0);
+	r->headers = list;
+	return true;
+}
+
+void http_request_drop(struct http_request *r)
+{
+	curl_slist_free_all(r->headers);
+	r->headers = NULL;
+}
+
+static struct http_call *http_take(struct http *h)
+{
+	struct http_call *call = TAILQ_FIRST(&h->idle);
+
+	if (call != NULL) {
+		TAILQ_REMOVE(&h->idle, call, link);
+		return call;
+	}
+	call = xcalloc(1, sizeof *call);
+	call->http = h;
+	call->easy = curl_easy_init();
+	if (call->easy == NULL)
+		mem_exhausted(0);
+	return call;
+}
+
+#define HTTP_SET(option, value) (code = code != CURLE_OK ? code : curl_easy_setopt(call->easy, option, value))
+
+static CURLcode http_setup(struct http_call *call, const struct http_request *r)
+{
+	CURLcode code = CURLE_OK;
+
+	call->headers = r->headers;
+	call->done = r->done;
+	call->arg = r->arg;
+	call->error[0] = '\0';
+	HTTP_SET(CURLOPT_PRIVATE, call);
+	HTTP_SET(CURLOPT_ERRORBUFFER, call->error);
+	HTTP_SET(CURLOPT_NOSIGNAL, 1L);
+	HTTP_SET(CURLOPT_PROTOCOLS_STR, "http,https");
+	HTTP_SET(CURLOPT_PROXY, "");
+	HTTP_SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* one request a connection: what is sent is known */
+	HTTP_SET(CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+	HTTP_SET(CURLOPT_MAXAGE_CONN, IDLE_S);
+	HTTP_SET(CURLOPT_PREREQFUNCTION, http_on_request);
+	HTTP_SET(CURLOPT_PREREQDATA, call);
+	HTTP_SET(CURLOPT_WRITEFUNCTION, http_on_body);
+	HTTP_SET(CURLOPT_WRITEDATA, call);
+	HTTP_SET(CURLOPT_USERAGENT, call->http->user_agent);
+	HTTP_SET(CURLOPT_URL, r->url);
+	HTTP_SET(CURLOPT_POST, 1L);
+	HTTP_SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
+	HTTP_SET(CURLOPT_COPYPOSTFIELDS, r->body);
+	HTTP_SET(CURLOPT_HTTPHEADER, r->headers);
+	if (r->user != NULL) {
+		HTTP_SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+		HTTP_SET(CURLOPT_USERNAME, r->user);
+		HTTP_SET(CURLOPT_PASSWORD, r->password);
+	}
+	return code;
+}
+
+struct http_call *http_send(struct http *h, struct http_request *r, char *err, size_t errlen)
+{
+	struct http_call *call = http_take(h);
+	CURLcode code = http_setup(call, r);
+	CURLMcode added = code == CURLE_OK ? curl_multi_add_handle(h->multi, call->easy) : CURLM_OK;
+
+	r->headers = NULL;
+	if (code == CURLE_OK && added == CURLM_OK)
+		return call;
+	if (snprintf(err, errlen, "cannot make the request: %s",
+			code != CURLE_OK ? curl_easy_strerror(code) : curl_multi_strerror(added)) < 0)
+		err[0] = '\0';
+	http_park(call);
+	return NULL;
+}
+
+bool http_unsent(const struct http_call *call)
+{
+	return !call->sent;
+}
+
+enum http_reach http_stop(struct http_call *call)
+{
+	enum http_reach reach = call->sent ? HTTP_UNANSWERED : HTTP_NOT_SENT;
+
+	(void)curl_multi_remove_handle(call->http->multi, call->easy);
+	http_park(call);
+	return reach;
+}

@@ -1,0 +1,9 @@
+/* handlers/registry.h: the tables that the handlers of this room are. */
+#ifndef JOBQ_HANDLERS_REGISTRY_H
+#define JOBQ_HANDLERS_REGISTRY_H
+
+#include "jobq/handler.h"
+
+extern const struct jobq_handler handler_null, handler_sleep, handler_sms;
+
+#endif

@@ -1,0 +1,192 @@
+/*
+ * worker/admit.c: the door before a job's effect: jobq_admit of the handler contract.
+ *
+ * Runs in a worker. Owns the line of jobs that wait to begin and the list of those that have begun. The line is first come,
+ * first served, so a job that waits for the rate limit holds back those behind it. At the door, in this order: cancelled?
+ * is the worker draining, the gate closed, the job's deadline over? is there room (outcomes kept, the handler's width)? does
+ * the lease reach far enough? is there a token of the rate limit? Only then the begin mark, and the handler's go. The token
+ * comes last, because it cannot be given back.
+ *
+ * Invariant: a job is in the line exactly while WAITING, in `begun` exactly while BEGUN. The pump never nests: a handler that
+ * ends or admits jobs inside go only changes lists, so a thousand jobs that end at once need no thousand stack frames.
+ */
+#include "config.h"
+
+#include "worker/admit.h"
+
+#include <event2/event.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "shm/held.h"
+#include "shm/limit.h"
+#include "worker/batch.h"
+#include "worker/outcome.h"
+#include "worker/timeout.h"
+
+#define NO_LEASE_NS (50 * NS_PER_MS) /* the dispatcher has no lease yet: look again */
+#define ROOM_NS (500 * NS_PER_MS)    /* room is made by events; this is for safety only */
+
+enum verdict { ADMIT_GO, ADMIT_WAIT, ADMIT_BACK, ADMIT_CANCELLED, ADMIT_LATE };
+
+static void admit_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	admit_pump(arg);
+}
+
+int admit_open(struct worker *w)
+{
+	TAILQ_INIT(&w->waiting);
+	TAILQ_INIT(&w->begun);
+	w->admit = event_new(w->child->base, -1, 0, admit_timer, w);
+	return w->admit == NULL ? -1 : 0;
+}
+
+void admit_close(struct worker *w)
+{
+	if (w->admit != NULL)
+		event_free(w->admit);
+}
+
+void admit_leave(struct job *job, const struct jobq_outcome *o)
+{
+	struct worker *w = job->batch->worker;
+	int64_t now = clock_mono_ns(), begun = job->begun_ns;
+
+	if (job->state == JOB_WAITING) {
+		TAILQ_REMOVE(&w->waiting, job, link);
+	} else if (job->state == JOB_BEGUN) {
+		TAILQ_REMOVE(&w->begun, job, link);
+		w->nbegun--;
+	}
+	job->state = JOB_ENDED;
+	outcome_set(w, job->record, o, begun, now);
+	batch_job_ended(job, o->kind, now);
+}
+
+void admit_end(struct job *job, enum jobq_outcome_kind kind, const char *reason)
+{
+	struct jobq_outcome o = {.kind = kind, .after_ns = -1, .error = reason, .error_len = reason == NULL ? 0 : strlen(reason)};
+
+	admit_leave(job, &o);
+}
+
+static bool admit_late(const struct worker *w, const struct job *job)
+{
+	return job->pub.deadline_us != 0
+		&& clock_real_us() + atomic_load_explicit(&w->global->database_offset_us, memory_order_relaxed) > job->pub.deadline_us;
+}
+
+/* With under a third of the lease left nothing new begins: it could not end before others take the job over. */
+static enum verdict admit_lease(const struct worker *w, int64_t *wait_ns)
+{
+	int64_t deadline = atomic_load(&w->global->lease_deadline_boot_ns);
+
+	*wait_ns = NO_LEASE_NS;
+	if (deadline == 0)
+		return ADMIT_WAIT;
+	return deadline - clock_boot_ns() < atomic_load(&w->global->lease_ns) / 3 ? ADMIT_BACK : ADMIT_GO;
+}
+
+static enum verdict admit_look(struct worker *w, const struct job *job, int64_t now, int64_t *wait_ns)
+{
+	if (job->cancelled)
+		return ADMIT_CANCELLED;
+	if (w->drain != DRAIN_NO || now < w->gate_until_ns || atomic_load(&w->queue->gate_closed) != 0)
+		return ADMIT_BACK;
+	if (admit_late(w, job))
+		return ADMIT_LATE;
+	*wait_ns = ROOM_NS;
+	if (outcome_full(w) || w->nbegun >= w->width)
+		return ADMIT_WAIT;
+	enum verdict v = admit_lease(w, wait_ns);
+	if (v != ADMIT_GO)
+		return v;
+	*wait_ns = shm_limit_take(&w->queue->limit, 1, now);
+	return *wait_ns == 0 ? ADMIT_GO : ADMIT_WAIT;
+}
+
+static void admit_begin(struct worker *w, struct job *job, int64_t now)
+{
+	TAILQ_REMOVE(&w->waiting, job, link);
+	TAILQ_INSERT_TAIL(&w->begun, job, link);
+	w->nbegun++;
+	job->state = JOB_BEGUN;
+	job->begun_ns = now;
+	shm_held_begin(w->slot, job->record->held, now);
+	timeout_watch(w);
+	(void)FAULT(before_effect);
+	job->go(w->state, &job->pub);
+}
+
+/* The head of the line is dealt with; false: it has to wait. */
+static bool admit_head(struct worker *w, struct job *job)
+{
+	int64_t now = clock_mono_ns(), wait_ns = 0;
+
+	switch (admit_look(w, job, now, &wait_ns)) {
+	case ADMIT_GO:
+		admit_begin(w, job, now);
+		break;
+	case ADMIT_WAIT: {
+		struct timeval tv = clock_timeval(wait_ns + NS_PER_US);
+		if (event_add(w->admit, &tv) != 0)
+			mem_exhausted(0);
+		return false;
+	}
+	case ADMIT_BACK:
+		admit_end(job, OUTCOME_UNSTARTED, NULL);
+		break;
+	case ADMIT_CANCELLED:
+		admit_end(job, OUTCOME_CANCELLED, NULL);
+		break;
+	case ADMIT_LATE:
+		admit_end(job, OUTCOME_FAIL, "deadline passed");
+		break;
+	}
+	return true;
+}
+
+void admit_pump(struct worker *w)
+{
+	struct job *job;
+
+	if (w->pumping)
+		return;
+	w->pumping = true;
+	while ((job = TAILQ_FIRST(&w->waiting)) != NULL && admit_head(w, job))
+		continue;
+	w->pumping = false;
+}
+
+void admit_give_back(struct worker *w)
+{
+	struct job *job;
+
+	while ((job = TAILQ_FIRST(&w->waiting)) != NULL)
+		admit_end(job, OUTCOME_UNSTARTED, NULL);
+}
+
+void admit_cancel(struct job *job)
+{
+	if (job->state == JOB_OFFERED)
+		job->cancelled = true;
+	else if (job->state == JOB_QUEUED || job->state == JOB_WAITING)
+		admit_end(job, OUTCOME_CANCELLED, NULL);
+}
+
+void jobq_admit(struct jobq_job *pub, jobq_go *go)
+{
+	struct job *job = (struct job *)(void *)pub;
+	struct worker *w = job->batch->worker;
+
+	if (job->state != JOB_OFFERED) /* a handler that asks twice is not heard twice */
+		return;
+	job->go = go;
+	job->state = JOB_WAITING;
+	TAILQ_INSERT_TAIL(&w->waiting, job, link);
+	admit_pump(w);
+}
