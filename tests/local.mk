@@ -82,3 +82,25 @@ CLEANFILES += $(bench_programs)
 .PHONY: bench
 bench: all $(bench_programs)
 	sh $(top_srcdir)/tests/bench/run.sh $(abs_builddir) $(BENCH_ARGS)
+
+check_PROGRAMS += unit_conf_line unit_conf_load unit_conf_refuse unit_conf_diff unit_conf_files unit_conf_fuzz
+CONF_FIXTURE = tests/unit/conf_fixture.c tests/unit/conf_fixture.h
+CONF_LIBS = libconf.a libbase.a $(UNIT_LIBS)
+unit_conf_line_SOURCES = tests/unit/test_conf_line.c
+unit_conf_line_CFLAGS = $(UNIT_CFLAGS)
+unit_conf_line_LDADD = $(CONF_LIBS)
+unit_conf_load_SOURCES = tests/unit/test_conf_load.c $(CONF_FIXTURE)
+unit_conf_load_CFLAGS = $(UNIT_CFLAGS)
+unit_conf_load_LDADD = $(CONF_LIBS)
+unit_conf_refuse_SOURCES = tests/unit/test_conf_refuse.c $(CONF_FIXTURE)
+unit_conf_refuse_CFLAGS = $(UNIT_CFLAGS)
+unit_conf_refuse_LDADD = $(CONF_LIBS)
+unit_conf_diff_SOURCES = tests/unit/test_conf_diff.c $(CONF_FIXTURE)
+unit_conf_diff_CFLAGS = $(UNIT_CFLAGS)
+unit_conf_diff_LDADD = $(CONF_LIBS)
+unit_conf_files_SOURCES = tests/unit/test_conf_files.c $(CONF_FIXTURE)
+unit_conf_files_CFLAGS = $(UNIT_CFLAGS)
+unit_conf_files_LDADD = $(CONF_LIBS)
+unit_conf_fuzz_SOURCES = tests/unit/test_conf_fuzz.c $(CONF_FIXTURE)
+unit_conf_fuzz_CFLAGS = $(UNIT_CFLAGS)
+unit_conf_fuzz_LDADD = $(CONF_LIBS)

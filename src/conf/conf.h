@@ -39,8 +39,8 @@ struct conf {
 #define CONF_ERROR_MAX 1024
 /* Reads, checks, resolves. NULL with all problems in err (each "file:line: what; what to do", one a line, as many as fit). */
 struct conf *conf_load(const char *path, char *const *environment, char err[CONF_ERROR_MAX]);
-/* The same for those who need no secret (jobqctl looking for the socket): file: and env: are not followed, and
- * such values are "". */
+/* The same for those who need no secret (jobqctl looking for the socket): file: and env: are not followed, such
+ * values stay as they are written. */
 struct conf *conf_load_public(const char *path, char *const *environment, char err[CONF_ERROR_MAX]);
 void conf_free(struct conf *conf);
 const struct conf_queue *conf_queue_find(const struct conf *conf, const char *name);

@@ -57,7 +57,7 @@ static const char *resolve(struct conf_raw *raw, struct conf_setting *s)
 		value += strspn(value, " \t");
 	}
 	if (raw->without_secrets && conf_secret_is_reference(value))
-		secret = "";
+		secret = value;
 	else
 		secret = conf_secret_resolve(value, raw->environment, s->where, raw->keep, why);
 	if (secret == NULL)
@@ -105,12 +105,12 @@ static void fill_key(struct conf_raw *raw, struct conf_set *set, void *base, con
 	struct conf_value *v = &set->v[conf_table_index(key)];
 	struct conf_setting *s = pick(raw, set, key, queue);
 	const char *value = NULL;
-	char why[CONF_WHY_MAX], expanded[256];
+	char why[CONF_WHY_MAX], expanded[256], owners[128];
 
 	if (s != NULL && !conf_table_applies(key, handler)) {
 		if (s->layer != CONF_LAYER_STAR) {
 			conf_errors_add(raw->errors, s->where, "key \"%s\" belongs to handler %s, but queue \"%s\" has handler \"%s\"",
-				key->name, key->handlers, queue, handler);
+				key->name, conf_table_owners(key, owners, sizeof owners), queue, handler);
 			set->bad = true;
 		}
 		s = NULL;
@@ -151,11 +151,11 @@ static const char *handler_of(struct conf_raw *raw, struct conf_set *set, const 
 	const struct conf_handler *handler = conf_table_handler(name);
 	char near[CONF_NEAR_MAX], list[128];
 
+	if (s == NULL && set->bad) /* a wrong one was passed over */
+		return NULL;
 	if (handler != NULL && handler->now)
 		return name;
 	set->bad = true;
-	if (s != NULL && s->bad)
-		return NULL;
 	if (handler != NULL)
 		conf_errors_add(raw->errors, s ? s->where : set->where, "handler \"%s\" is not in this version", name);
 	else

@@ -182,7 +182,7 @@ static void include(struct reader *r, const struct file *file, const char *patte
 
 	full = *pattern == '/' ? xstrdup(pattern) : xasprintf("%s/%s", dirname(dir), pattern);
 	rc = glob(full, GLOB_ERR, NULL, &found);
-	if (rc == GLOB_NOMATCH) {
+	if (rc == GLOB_NOMATCH || (rc == GLOB_ABORTED && errno == ENOENT)) {
 		if (strpbrk(pattern, "*?[") == NULL)
 			conf_errors_add(errors, where, "cannot include %s: %s", full, strerror(ENOENT));
 	} else if (rc != 0) {

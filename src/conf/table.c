@@ -156,6 +156,15 @@ const char *conf_table_choices(const char *key, char *dst, size_t size)
 	return dst;
 }
 
+const char *conf_table_owners(const struct conf_key *key, char *dst, size_t size)
+{
+	dst[0] = '\0';
+	for (size_t i = 0; i < conf_nhandlers; i++)
+		if (conf_handlers[i].now && conf_table_applies(key, conf_handlers[i].name))
+			list_add(dst, size, conf_handlers[i].name);
+	return dst;
+}
+
 const char *conf_table_handlers(char *dst, size_t size)
 {
 	dst[0] = '\0';

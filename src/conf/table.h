@@ -69,6 +69,7 @@ const struct conf_choice *conf_table_choice(const char *key, const char *text);
 const struct conf_handler *conf_table_handler(const char *name);
 /* "a, b, c": what this version has */
 const char *conf_table_choices(const char *key, char *dst, size_t size);
+const char *conf_table_owners(const struct conf_key *key, char *dst, size_t size); /* handlers that have the key */
 const char *conf_table_handlers(char *dst, size_t size);
 
 #endif
