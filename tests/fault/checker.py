@@ -31,7 +31,7 @@ def rows(database, queue):
 
 def reference(effect):
     """What the receiver could deduplicate by: the reference that jobq promises to keep the same on every attempt."""
-    return effect["headers"].get("idempotency-key") or effect["query"].get("reference") or effect["query"].get("account") or ""
+    return effect["headers"].get("idempotency-key") or effect["headers"].get("x-kannel-binfo") or ""
 
 
 def check(ledger, effects, table, repeats_allowed=0, refused=lambda job: False, deleted_when_done=False):

@@ -3,7 +3,7 @@
 Run as a process: receiver.py DIR [PORT]. DIR/effects gets one fsynced JSON line for each accepted message, before the answer is
 sent: whatever happens to either side afterwards, the effect is on record. DIR/attempts gets a line for each request, unsynced. DIR/port is
 written once it listens. It takes both of the sms handler's drivers: POST of a JSON body with "to" and "text", and Kannel's
-GET /cgi-bin/sendsms?to=&text=.
+/cgi-bin/sendsms (GET with a query, or POST with X-Kannel headers).
 
 How it answers is chosen by the number: +999 and three digits, then anything. A digit triple of 400 to 599 is that status (nothing is
 accepted; 429 and 503 with Retry-After: 2); the others are in MANNERS below. POST /control {"manner": "503", "slow": 0.2} changes how all
@@ -73,7 +73,10 @@ class Receiver:
         if url.path == "/control":
             return await self.control(writer, body)
         query = {k: v[0] for k, v in parse_qs(url.query, keep_blank_values=True).items()}
-        data = json.loads(body) if body else query
+        if "x-kannel-to" in headers:
+            data = {"to": headers["x-kannel-to"], "text": body.decode("utf-8", "replace"), "from": headers.get("x-kannel-from")}
+        else:
+            data = json.loads(body) if body else query
         number = str(data.get("to", ""))
         self.seen[number] = self.seen.get(number, 0) + 1
         manner = self.choose(number)

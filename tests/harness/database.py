@@ -9,6 +9,7 @@ import subprocess
 import psycopg2.extras
 
 from harness.paths import JOBQCTL
+from harness.wait import wait_until
 
 TERMINAL = ("completed", "failed", "cancelled", "held")
 
@@ -96,3 +97,19 @@ class Database:
 
     def unfinished(self, queue=None):
         return self.one("SELECT count(*) FROM jobq.jobs WHERE queue = coalesce(%s, queue) AND status <> ALL(%s)", [queue, list(TERMINAL)])
+
+    def settle(self, queue=None, timeout=60):
+        """Waits until no job of the queue is unfinished."""
+        wait_until(lambda: self.unfinished(queue) == 0, f"all jobs of {queue or 'every queue'} to end", timeout, 0.05)
+
+    def wait_job(self, job_id, status, timeout=30):
+        """Waits for a job's status; returns its row."""
+        def look():
+            row = self.job(job_id)
+            seen.append(row and (row["status"], row["error_message"], row["retry_count"]))
+            return row if row and row["status"] == status else None
+        seen = []
+        try:
+            return wait_until(look, f"job {job_id} to be {status}", timeout, 0.05)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {seen[-1]}") from None

@@ -1,0 +1,95 @@
+"""When a job runs: run_at, priorities, retries with backoff, snooze, and deadlines."""
+from harness.wait import stays, wait_until
+
+
+def order(db, queue):
+    return [row[0] for row in db.sql("SELECT payload->>'n' FROM jobq.jobs WHERE queue = %s ORDER BY completed_at, id", [queue])]
+
+
+def test_run_at(daemon, db):
+    """Not before its time, and not long after it."""
+    d = daemon(db, {"null": {}}).start()
+    job = db.enqueue("null", {}, run_at=db.one("SELECT now() + interval '2 seconds'"))
+    d.wait_status(lambda s: s["queues"][0]["scheduled"] == 1, "the job to be counted as scheduled")
+    row = db.wait_job(job, "completed")
+    assert row["completed_at"] >= row["run_at"]
+
+
+def test_priorities(daemon, db):
+    """Within a tenant: urgent, high, normal, low, whatever the order of arrival."""
+    names = ["low", "normal", "high", "urgent"] * 5
+    db.enqueue_many([{"queue": "sleep", "priority": name, "payload": {"n": name}} for name in names])
+    daemon(db, {"sleep": {"workers": 1, "batch_size": 1, "batch_min": 1, "sleep": "5ms"}}).start()
+    db.settle("sleep")
+    assert order(db, "sleep") == ["urgent"] * 5 + ["high"] * 5 + ["normal"] * 5 + ["low"] * 5
+
+
+def test_urgent_overtakes(daemon, db):
+    """An urgent job that comes late starts before the waiting normal ones, but for what a worker already holds."""
+    d = daemon(db, {"sleep": {"workers": 1, "batch_size": 2, "batch_min": 1, "sleep": "100ms"}}).start()
+    db.enqueue_many([{"queue": "sleep", "payload": {"n": str(n)}} for n in range(40)])
+    d.wait_status(lambda s: s["queues"][0]["completed"] >= 2, "the first jobs to be done")
+    db.enqueue("sleep", {"n": "urgent"}, priority="urgent")
+    db.settle("sleep")
+    assert order(db, "sleep").index("urgent") < 20
+
+
+def test_retries(daemon, db):
+    """A transient failure is tried again up to max_retries, each after its backoff; then the job fails with the last reason."""
+    daemon(db, {"sleep": {"retry_backoff": "fixed 200ms", "max_retries": 2}}).start()
+    job = db.enqueue("sleep", {"outcome": "retry", "error": "busy"})
+    row = db.wait_job(job, "failed")
+    assert row["retry_count"] == 2 and "busy" in row["error_message"]
+
+
+def test_retry_succeeds(daemon, db):
+    """One that recovers is completed, keeps its id and its count; the error of the try before is shown until then."""
+    daemon(db, {"sleep": {"retry_backoff": "fixed 300ms"}}).start()
+    job = db.enqueue("sleep", {"outcome": "retry", "error": "busy", "times": 2})
+    wait_until(lambda: (r := db.job(job))["status"] == "pending" and r["retry_count"] == 1 and "busy" in (r["error_message"] or ""), "the first failure to be recorded")
+    assert db.wait_job(job, "completed")["retry_count"] == 2
+
+
+def test_own_max_retries(daemon, db):
+    """A job's own max_retries beats the queue's; 0 means one try."""
+    daemon(db, {"sleep": {"retry_backoff": "fixed 10ms"}}).start()
+    job = db.enqueue("sleep", {"outcome": "retry"}, max_retries=0)
+    assert db.wait_job(job, "failed")["retry_count"] == 0
+
+
+def test_backoff_grows(daemon, db):
+    """Exponential: the second wait is longer than the first, by run_at."""
+    daemon(db, {"sleep": {"retry_backoff": "exponential 1s..1h"}}).start()
+    job = db.enqueue("sleep", {"outcome": "retry", "error": "x"})
+    waits = {}
+
+    def look():
+        row = db.job(job)
+        if row["status"] == "pending" and row["retry_count"]:
+            waits[row["retry_count"]] = db.one("SELECT extract(epoch FROM run_at - now()) FROM jobq.jobs WHERE id = %s", [job])
+        return len(waits) >= 2
+    wait_until(look, "two retries", 20)
+    assert 0 < float(waits[1]) <= 1.5 and float(waits[2]) > float(waits[1])
+
+
+def test_snooze_burns_no_try(daemon, db):
+    """Put back ten times and still at try one."""
+    daemon(db, {"sleep": {"max_retries": 0}}).start()
+    job = db.enqueue("sleep", {"outcome": "snooze", "after": "50ms", "times": 1})
+    d = db.wait_job(job, "completed")
+    assert d["retry_count"] == 0
+
+
+def test_deadline(daemon, db):
+    """Past its deadline a job is never started: it fails with the reason."""
+    job = db.enqueue("null", {}, deadline=db.one("SELECT now() - interval '1 second'"))
+    daemon(db, {"null": {}}).start()
+    assert "deadline" in db.wait_job(job, "failed")["error_message"]
+
+
+def test_far_future_costs_nothing(daemon, db):
+    """Urgent jobs of tomorrow stand in nobody's way, and stay."""
+    db.enqueue_many([{"queue": "null", "priority": "urgent", "run_at": "2999-01-01T00:00:00Z"} for _ in range(200)])
+    daemon(db, {"null": {}}).start()
+    db.wait_job(db.enqueue("null", {}, priority="low"), "completed")
+    stays(lambda: db.statuses("null").get("pending") == 200, "the jobs of tomorrow wait", 1)
