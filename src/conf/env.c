@@ -19,10 +19,10 @@
 #include "conf/line.h"
 #include "conf/near.h"
 
-/* read by jobqctl and the fault points, or set for the commands that jobq runs; a key of the same name goes first */
+/* read by jobqctl, the fault points and the test run, or set for the commands that jobq runs; a key of that name goes first */
 static const char *const reserved[] = {
 	"JOBQ_SOCKET", "JOBQ_FAULT", "JOBQ_FAULT_ONCE", "JOBQ_ALERT", "JOBQ_STATE", "JOBQ_QUEUE", "JOBQ_TENANT", "JOBQ_VALUE",
-	"JOBQ_THRESHOLD", "JOBQ_SINCE",
+	"JOBQ_THRESHOLD", "JOBQ_SINCE", "JOBQ_BUILD", "JOBQ_PLAIN", "JOBQ_SEED", "JOBQ_TEST_DIR", "JOBQ_HARNESS_DAEMON",
 };
 
 struct candidate {

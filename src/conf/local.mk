@@ -35,3 +35,12 @@ conf-generated: confgenerate$(EXEEXT)
 
 EXTRA_DIST += etc/jobqd.conf etc/jobqd-minimal.conf
 dist_man_MANS += docs/jobqd.conf.5
+
+# The sample becomes the configuration of a new installation, with this build's directories; one that is there stays.
+conf_installed = $(DESTDIR)$(sysconfdir)/jobq/jobqd.conf
+conf_for_here = sed -e 's,= /var/lib/jobq,= $(localstatedir)/lib/jobq,' -e 's,= /run/jobq,= $(runstatedir)/jobq,' $(srcdir)/etc/jobqd.conf
+install-data-local:
+	$(MKDIR_P) "$(DESTDIR)$(sysconfdir)/jobq"
+	test -e "$(conf_installed)" || { $(conf_for_here) >"$(conf_installed)" && chmod 644 "$(conf_installed)"; }
+uninstall-local:
+	if $(conf_for_here) | cmp -s - "$(conf_installed)"; then rm -f "$(conf_installed)"; fi

@@ -102,6 +102,7 @@ static const char head[] =
 	"checks the file,\n"
 	".B jobqd \\-T\n"
 	"prints what holds and where each value comes from, with secrets masked.\n"
+	"Directories are given here as a build with /var and /run has them.\n"
 	".SH FORMAT\n"
 	"UTF\\-8 text of at most 1 MB, its lines of at most 8192 bytes:\n"
 	".PP\n"

@@ -64,7 +64,8 @@ bool conf_table_applies(const struct conf_key *key, const char *handler); /* a q
 bool conf_table_optional(const struct conf_key *key);                    /* may be empty or `off`: not set */
 const char *conf_table_default(const struct conf_key *key, const char *handler); /* as in the table: "", "= words", … */
 /* the default with $LOCALSTATEDIR and $RUNSTATEDIR replaced; dst of at least 256 bytes; "" when there is none or it is worked out */
-const char *conf_table_expand(const char *def, const char *localstatedir, const char *runstatedir, char *dst, size_t size);
+const char *conf_table_expand(const char *def, const char *localstatedir, const char *runstatedir, char *dst,
+	size_t size);
 const struct conf_choice *conf_table_choice(const char *key, const char *text);
 const struct conf_handler *conf_table_handler(const char *name);
 /* "a, b, c": what this version has */
