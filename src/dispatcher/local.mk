@@ -1,3 +1,22 @@
-# dispatcher
+# dispatcher: the one process of a node with the queue's SQL
 noinst_LIBRARIES += libdispatcher.a
-libdispatcher_a_SOURCES =
+libdispatcher_a_SOURCES = \
+	src/dispatcher/claim.c \
+	src/dispatcher/complete.c \
+	src/dispatcher/control.c \
+	src/dispatcher/counts.c \
+	src/dispatcher/db.c \
+	src/dispatcher/dispatcher.c src/dispatcher/dispatcher.h \
+	src/dispatcher/handout.c \
+	src/dispatcher/job.c \
+	src/dispatcher/lanes.c \
+	src/dispatcher/leaf.c src/dispatcher/leaf.h \
+	src/dispatcher/node.c \
+	src/dispatcher/outcome.c \
+	src/dispatcher/recover.c \
+	src/dispatcher/sweep.c \
+	src/dispatcher/tick.c \
+	src/dispatcher/upkeep.c \
+	src/dispatcher/wake.c \
+	src/dispatcher/why.c \
+	src/dispatcher/workers.c

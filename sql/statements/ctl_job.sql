@@ -1,0 +1,4 @@
+-- control.c: one job. $1 id, payload
+SELECT jobq.job_document(j) || jsonb_build_object('result', j.result, 'batch_id', j.batch_id::text, 'crashes', j.crashes)
+       || CASE WHEN ($1::jsonb ->> 'payload')::bool THEN jsonb_build_object('payload', j.payload) ELSE '{}' END
+  FROM jobq.jobs j WHERE j.id = ($1::jsonb ->> 'id')::int8

@@ -1,0 +1,2 @@
+-- sweep.c: our claims. $1 incarnation
+SELECT token FROM jobq.claims WHERE incarnation = $1::int8

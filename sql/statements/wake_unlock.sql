@@ -1,0 +1,2 @@
+-- wake.c
+SELECT pg_advisory_unlock(jobq.wake_key())

@@ -1,0 +1,385 @@
+/*
+ * dispatcher/complete.c: writes the fates of jobs, many in one statement, and tells the workers once they are committed.
+ *
+ * Runs in the dispatcher. Owns d->fates, d->round and the knowledge of history leaves. One round of statements is under way
+ * at a time; what arrives meanwhile goes in the next. Rows are locked in id order. Every statement joins (id, token)
+ * pairs: a row that is no longer ours is left alone. After a lost connection the round is written again; pairs that are then not
+ * found are looked for in the history before they count as lost.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "dispatcher/dispatcher.h"
+#include "dispatcher/leaf.h"
+
+#define ROUND_MAX 2000
+#define RETRY_NS (200 * NS_PER_MS)
+
+/* One statement of a round: jobs of one kind (and leaf). */
+enum kind { KIND_DELETE, KIND_MOVE_DONE, KIND_MOVE, KIND_BACK, KIND_HOLD, KIND_VERIFY, KIND_NONE };
+struct call {
+	struct dispatcher *d;
+	enum kind kind;
+	int32_t leaf;      /* day number of the leaf, MOVE only */
+	int32_t expire_on; /* MOVE only */
+	size_t n;
+	struct job *jobs[];
+};
+
+static const char *const end_texts[] = {"completed", "failed", "cancelled"};
+
+/* ---- what a job needs ---- */
+
+static int32_t expiry_of(const struct dispatcher *d, const struct job *job)
+{
+	const struct conf_queue *conf = job->queue ? job->queue->conf : NULL;
+	int64_t keep = job->end == END_FAILED ? 90 * 86400 * NS_PER_S : 30 * 86400 * NS_PER_S;
+	if (conf)
+		keep = job->end == END_FAILED ? conf->k.retain_failed : conf->k.retain_completed;
+	return keep == 0 ? 0 : leaf_expiry(dispatcher_db_now_us(d), keep);
+}
+
+static enum kind kind_of(const struct dispatcher *d, const struct job *job, int32_t *expire_on)
+{
+	*expire_on = 0;
+	if (job->fate == FATE_BACK)
+		return KIND_BACK;
+	if (job->fate == FATE_HOLD)
+		return KIND_HOLD;
+	if (job->fate == FATE_VERIFY)
+		return KIND_VERIFY;
+	*expire_on = expiry_of(d, job);
+	if (*expire_on == 0)
+		return KIND_DELETE;
+	return job->end == END_COMPLETED && !job->result && !job->error ? KIND_MOVE_DONE : KIND_MOVE;
+}
+
+void complete_add(struct dispatcher *d, struct job *job)
+{
+	job->state = JOB_ENDED;
+	TAILQ_INSERT_TAIL(&d->fates, job, link);
+	d->fates_count++;
+	d->fates_bytes += sizeof *job + job->error_len + job->result_len;
+	dispatcher_pump(d);
+}
+
+/* ---- after the commit ---- */
+
+static void settle(struct dispatcher *d, struct job *job, int64_t run_at_us)
+{
+	if (job->fate == FATE_BACK && job->queue && job->queue->conf) {
+		struct lane *lane = backlog_lane(&job->queue->backlog, job->tenant, job->item.priority);
+		backlog_returned(&job->queue->backlog, lane, run_at_us, dispatcher_db_now_us(d));
+	}
+	if (job->cancel)
+		buf_i64(&d->dead_cancels, job->id);
+	if (job->worker) {
+		workers_ack(d, job->worker, job->id, job->token);
+		job->worker->held--;
+	}
+	TAILQ_REMOVE(&d->round.jobs, job, link);
+	job_free(d, job);
+}
+
+static void round_step_done(struct dispatcher *d)
+{
+	if (--d->round.open > 0)
+		return;
+	d->round.active = false;
+	struct job *job;
+	while ((job = TAILQ_LAST(&d->round.jobs, job_list)) != NULL) { /* not written: they go first the next time */
+		TAILQ_REMOVE(&d->round.jobs, job, link);
+		TAILQ_INSERT_HEAD(&d->fates, job, link);
+		d->fates_count++;
+		d->fates_bytes += sizeof *job + job->error_len + job->result_len;
+	}
+	if (FAULT(before_ack))
+		log_warn("fault point before_ack");
+	workers_send_acks(d);
+	dispatcher_pump(d);
+}
+
+/* Pairs that no statement found: written by an earlier try whose answer was lost, or by the handler, or not ours any more. */
+static void verify_answer(void *arg, const struct pg_result *result)
+{
+	struct call *call = arg;
+	struct dispatcher *d = call->d;
+	if (result->status == PG_OK) {
+		int rows = PQntuples(result->res);
+		for (size_t i = 0; i < call->n; i++) {
+			struct job *job = call->jobs[i];
+			bool there = false;
+			for (int r = 0; r < rows && !there; r++)
+				there = pg_get_int8(result->res, r, 0) == job->id;
+			bool presumed = job->fate == FATE_FINISH && job->lost_reply && expiry_of(d, job) == 0;
+			if (!there && !presumed && job->queue)
+				counter_add(job->queue, COUNTER_lost, 1);
+			if (!there && !presumed)
+				log_warn("job %lld: ownership lost, its outcome is void", (long long)job->id);
+			job->fate = FATE_VERIFY;
+			settle(d, job, 0);
+		}
+	}
+	free(call);
+	round_step_done(d);
+}
+
+static bool send_verify(struct dispatcher *d, struct call *call)
+{
+	db_params(d);
+	db_param_refs(d, call->jobs, call->n);
+	return db_send(d, DB_ACK, "find_ended", verify_answer, call);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+static struct job **find_call_job(struct call *call, int64_t id)
+{
+	size_t low = 0, high = call->n;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (call->jobs[middle]->id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < call->n && call->jobs[low]->id == id ? &call->jobs[low] : NULL;
+}
+
+/* The statement returned the ids it wrote; the others are looked for. call->jobs is sorted by id. */
+static void settle_written(struct call *call, const PGresult *res)
+{
+	struct dispatcher *d = call->d;
+	struct call *missing = xmalloc(sizeof *missing + call->n * sizeof missing->jobs[0]);
+	bool *written = xcalloc(call->n, sizeof *written);
+	*missing = (struct call){.d = d, .kind = KIND_VERIFY};
+	for (int i = 0; i < PQntuples(res); i++) {
+		struct job **at = find_call_job(call, pg_get_int8(res, i, 0));
+		if (!at)
+			continue;
+		written[at - call->jobs] = true;
+		if (call->kind == KIND_BACK)
+			(*at)->run_at_us = pg_get_timestamp_us(res, i, 1);
+	}
+	for (size_t i = 0; i < call->n; i++) {
+		if (written[i])
+			settle(d, call->jobs[i], call->jobs[i]->run_at_us);
+		else
+			missing->jobs[missing->n++] = call->jobs[i];
+	}
+	free(written);
+	if (missing->n > 0 && send_verify(d, missing)) {
+		d->round.open++;
+		return;
+	}
+	free(missing);
+}
+
+static void write_answer(void *arg, const struct pg_result *result)
+{
+	struct call *call = arg;
+	struct dispatcher *d = call->d;
+	if (result->status == PG_OK) {
+		settle_written(call, result->res);
+	} else {
+		for (size_t i = 0; i < call->n; i++)
+			call->jobs[i]->lost_reply |= result->status == PG_LOST;
+		if (result->status == PG_SCHEMA)
+			leaf_forget(d, call->leaf);
+		if (result->status != PG_LOST)
+			log_warn("outcomes could not be written, they are written again: %s (%s)", result->error, result->sqlstate);
+	}
+	free(call);
+	round_step_done(d);
+}
+
+static void tidy_answer(void *arg, const struct pg_result *result)
+{
+	(void)result; /* rows that stay are found and removed by sweep.c and tick.c */
+	round_step_done(arg);
+}
+
+/* ---- the statements ---- */
+
+static void param_ints(struct pg_params *p, const struct call *call, int (*of)(const struct job *))
+{
+	pg_array_begin(p, PG_INT4, call->n);
+	for (size_t i = 0; i < call->n; i++)
+		pg_array_int4(p, of(call->jobs[i]));
+	pg_array_end(p);
+}
+
+static int charge_of(const struct job *job) { return job->charge; }
+static int crashes_of(const struct job *job) { return job->new_crashes; }
+
+static void param_errors(struct pg_params *p, const struct call *call)
+{
+	pg_array_begin(p, PG_TEXT, call->n);
+	for (size_t i = 0; i < call->n; i++)
+		pg_array_text(p, call->jobs[i]->error, call->jobs[i]->error_len);
+	pg_array_end(p);
+}
+
+static void param_move(struct pg_params *p, const struct call *call)
+{
+	pg_array_begin(p, PG_TEXT, call->n);
+	for (size_t i = 0; i < call->n; i++)
+		pg_array_text(p, end_texts[call->jobs[i]->end], strlen(end_texts[call->jobs[i]->end]));
+	pg_array_end(p);
+	pg_array_begin(p, PG_JSONB, call->n);
+	for (size_t i = 0; i < call->n; i++)
+		pg_array_jsonb(p, call->jobs[i]->result, call->jobs[i]->result_len);
+	pg_array_end(p);
+	param_errors(p, call);
+	param_ints(p, call, charge_of);
+}
+
+static void param_back(struct pg_params *p, const struct call *call)
+{
+	param_ints(p, call, charge_of);
+	pg_array_begin(p, PG_INT8, call->n);
+	for (size_t i = 0; i < call->n; i++)
+		pg_array_int8(p, call->jobs[i]->delay_us);
+	pg_array_end(p);
+	param_ints(p, call, crashes_of);
+	param_errors(p, call);
+}
+
+static bool send_call(struct dispatcher *d, struct call *call)
+{
+	struct pg_params *p = db_params(d);
+	const struct pg_stmt *stmt = NULL;
+	qsort(call->jobs, call->n, sizeof call->jobs[0], by_id);
+	db_param_refs(d, call->jobs, call->n);
+	switch (call->kind) {
+	case KIND_DELETE:
+		stmt = db_stmt("finish_delete");
+		break;
+	case KIND_MOVE_DONE:
+		pg_param_int4(p, call->expire_on);
+		stmt = leaf_stmt(d, call->leaf, "finish_move_done");
+		break;
+	case KIND_MOVE:
+		pg_param_int4(p, call->expire_on);
+		param_move(p, call);
+		stmt = leaf_stmt(d, call->leaf, "finish_move");
+		break;
+	case KIND_BACK:
+		param_back(p, call);
+		stmt = db_stmt("back");
+		break;
+	case KIND_HOLD:
+		param_errors(p, call);
+		stmt = db_stmt("hold");
+		break;
+	default:
+		return send_verify(d, call);
+	}
+	return pg_conn_send(d->link[DB_ACK], stmt, p, false, write_answer, call);
+}
+
+/* ---- a round ---- */
+
+static struct call *call_for(struct dispatcher *d, struct call **calls, size_t *ncalls, enum kind kind, int32_t expire_on, size_t most)
+{
+	int32_t leaf = expire_on ? leaf_of(expire_on) : 0;
+	for (size_t i = 0; i < *ncalls; i++)
+		if (calls[i]->kind == kind && calls[i]->expire_on == expire_on)
+			return calls[i];
+	struct call *call = xmalloc(sizeof *call + most * sizeof call->jobs[0]);
+	*call = (struct call){.d = d, .kind = kind, .leaf = leaf, .expire_on = expire_on};
+	calls[(*ncalls)++] = call;
+	return call;
+}
+
+#define CALLS_MAX 64 /* kinds and expiry days in one round; more wait for the next */
+
+/* Moves jobs from d->fates into the round and sorts them into calls. Those whose leaf is missing stay behind. */
+static size_t gather(struct dispatcher *d, struct call *calls[CALLS_MAX])
+{
+	size_t ncalls = 0, taken = 0;
+	size_t most = d->fates_count < ROUND_MAX ? d->fates_count : ROUND_MAX;
+	struct job *job, *next;
+	for (job = TAILQ_FIRST(&d->fates); job && taken < ROUND_MAX && ncalls < CALLS_MAX; job = next) {
+		next = TAILQ_NEXT(job, link);
+		int32_t expire_on;
+		enum kind kind = kind_of(d, job, &expire_on);
+		if (expire_on && !leaf_there(d, leaf_of(expire_on))) {
+			leaf_make(d, expire_on);
+			continue;
+		}
+		struct call *call = call_for(d, calls, &ncalls, kind, expire_on, most);
+		call->jobs[call->n++] = job;
+		TAILQ_REMOVE(&d->fates, job, link);
+		TAILQ_INSERT_TAIL(&d->round.jobs, job, link);
+		d->fates_count--;
+		d->fates_bytes -= sizeof *job + job->error_len + job->result_len;
+		taken++;
+	}
+	return ncalls;
+}
+
+static void send_tidy(struct dispatcher *d, struct buf *ids, const char *stmt)
+{
+	if (ids->len == 0)
+		return;
+	struct pg_params *p = db_params(d);
+	size_t n = ids->len / sizeof(int64_t);
+	struct rd r = rd_of(ids->data, ids->len);
+	pg_array_begin(p, PG_INT8, n);
+	for (size_t i = 0; i < n; i++)
+		pg_array_int8(p, rd_i64(&r));
+	pg_array_end(p);
+	if (!db_send(d, DB_ACK, stmt, tidy_answer, d))
+		return;
+	d->round.open++;
+	buf_reset(ids);
+}
+
+static bool lease_lets_us_write(const struct dispatcher *d)
+{
+	return d->lease_ok && d->phase >= PHASE_RECOVER && pg_conn_ready(d->link[DB_ACK]);
+}
+
+void complete_pump(struct dispatcher *d)
+{
+	struct call *calls[CALLS_MAX];
+	if (d->round.active || (TAILQ_EMPTY(&d->fates) && d->dead_claims.len == 0) || !lease_lets_us_write(d))
+		return;
+	if (FAULT(before_complete))
+		log_warn("fault point before_complete");
+	d->round.active = true;
+	d->round.open = 1; /* ours, until all are sent */
+	size_t ncalls = gather(d, calls);
+	for (size_t i = 0; i < ncalls; i++) {
+		if (send_call(d, calls[i]))
+			d->round.open++;
+		else
+			free(calls[i]);
+	}
+	send_tidy(d, &d->dead_claims, "claims_delete");
+	send_tidy(d, &d->dead_cancels, "cancels_delete");
+	if (FAULT(after_complete_sent))
+		log_warn("fault point after_complete_sent");
+	bool nothing = d->round.open == 1;
+	if (nothing) { /* only leaves are missing: leaf_make pumps again */
+		d->round.active = false;
+		return;
+	}
+	round_step_done(d);
+}
+
+bool complete_idle(const struct dispatcher *d)
+{
+	return !d->round.active && TAILQ_EMPTY(&d->fates);
+}

@@ -1,0 +1,379 @@
+/*
+ * dispatcher/dispatcher.c: the dispatcher process: its start, its loop, its leaving.
+ *
+ * Runs in the dispatcher; see dispatcher.h for the map of this folder. Two drivers: the pump, which runs once at the end of each
+ * loop turn in which something changed (complete, hand out, claim, in this order: what ends makes room), and the second's
+ * timer for everything periodic. Leaving (SIGTERM, or the master's death): nothing more is claimed, buffered rows are
+ * released, outcomes that are known are committed, then the node's row goes; bounded by LEAVE_NS.
+ */
+#include "config.h"
+
+#include "dispatcher/dispatcher.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "jobq/exit.h"
+#include "shm/cell.h"
+#include "shm/limit.h"
+
+#define BURY_NS (10 * NS_PER_MS)
+#define LEAVE_NS (5 * NS_PER_S)
+#define LEASE_MARGIN 3 /* nothing begins with less than a third of the lease left */
+
+/* ---- what others ask ---- */
+
+int64_t dispatcher_db_now_us(const struct dispatcher *d)
+{
+	return clock_real_us() + d->db_offset_us;
+}
+
+/* splitmix64 (Steele, Lea, Flood 2014), seeded from the kernel: for jitter only */
+uint64_t dispatcher_random(struct dispatcher *d)
+{
+	uint64_t z = d->random += UINT64_C(0x9e3779b97f4a7c15);
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
+}
+
+struct queue *dispatcher_queue(struct dispatcher *d, const char *name)
+{
+	for (size_t i = 0; i < d->nqueues; i++)
+		if (strcmp(d->queues[i].name, name) == 0)
+			return &d->queues[i];
+	return NULL;
+}
+
+static bool lease_is_long(const struct dispatcher *d)
+{
+	int64_t left = atomic_load(&d->global->lease_deadline_boot_ns) - clock_boot_ns();
+	return left > d->conf->jobqd.lease / LEASE_MARGIN;
+}
+
+bool dispatcher_may_hand_out(const struct dispatcher *d)
+{
+	return d->phase == PHASE_RUN && !d->leaving && !d->draining && lease_is_long(d) &&
+	       (int64_t)d->fates_bytes < d->conf->jobqd.outcome_memory;
+}
+
+bool dispatcher_may_claim(const struct dispatcher *d)
+{
+	return dispatcher_may_hand_out(d) && d->lease_ok && d->scanned && pg_conn_ready(d->link[DB_CLAIM]);
+}
+
+/* ---- when to look again ---- */
+
+static void set_timer(struct dispatcher *d, int64_t now)
+{
+	int64_t wait = d->next_second_ns - now;
+	if (!TAILQ_EMPTY(&d->adopted) && BURY_NS < wait)
+		wait = BURY_NS;
+	if (d->phase == PHASE_RUN && d->lease_ok && !d->wake.polling && d->wake.next_poll_ns - now < wait)
+		wait = d->wake.next_poll_ns - now;
+	int64_t due = BACKLOG_NEVER;
+	for (size_t i = 0; i < d->nqueues; i++)
+		if (backlog_next_due(&d->queues[i].backlog) < due)
+			due = backlog_next_due(&d->queues[i].backlog);
+	if (due != BACKLOG_NEVER && (due - dispatcher_db_now_us(d)) * NS_PER_US < wait)
+		wait = (due - dispatcher_db_now_us(d)) * NS_PER_US;
+	struct timeval tv = clock_timeval(wait < NS_PER_MS ? NS_PER_MS : wait);
+	if (event_add(d->tick, &tv) != 0)
+		log_error("the dispatcher's timer cannot be set");
+}
+
+/* ---- the pump ---- */
+
+void dispatcher_leave(struct dispatcher *d, int exit_code)
+{
+	d->exit_now = true;
+	d->exit_code = exit_code;
+	event_base_loopbreak(d->base);
+}
+
+void dispatcher_pump(struct dispatcher *d)
+{
+	event_active(d->pump, EV_TIMEOUT, 0);
+}
+
+static void release_buffered(struct dispatcher *d)
+{
+	struct buffer_item *items[64];
+	bool alone;
+	size_t n;
+	for (size_t q = 0; q < d->nqueues; q++)
+		while ((n = buffer_take(&d->queues[q].buffer, 64, true, items, &alone)) > 0)
+			for (size_t i = 0; i < n; i++)
+				outcome_release(d, (struct job *)(void *)((char *)items[i] - offsetof(struct job, item)));
+}
+
+static void unregistered(void *arg, const struct pg_result *result)
+{
+	struct dispatcher *d = arg;
+	(void)result; /* else its lease runs out */
+	dispatcher_leave(d, JOBQ_EXIT_OK);
+}
+
+static bool claims_under_way(const struct dispatcher *d)
+{
+	for (size_t i = 0; i < d->nqueues; i++)
+		if (d->queues[i].claiming)
+			return true;
+	return false;
+}
+
+static void step_leaving(struct dispatcher *d)
+{
+	if (d->phase == PHASE_LEAVE)
+		return;
+	release_buffered(d);
+	complete_pump(d);
+	if (!d->lease_ok || (complete_idle(d) && !claims_under_way(d) && d->phase == PHASE_RUN)) {
+		bool hand_over = d->jobs != NULL; /* jobs in workers: the next incarnation adopts them by our row */
+		d->phase = PHASE_LEAVE;
+		if (hand_over || !d->lease_ok)
+			dispatcher_leave(d, JOBQ_EXIT_OK);
+		else
+			node_unregister(d, unregistered);
+	}
+}
+
+static void on_pump(evutil_socket_t fd, short what, void *arg)
+{
+	struct dispatcher *d = arg;
+	(void)fd;
+	(void)what;
+	if (d->leaving) {
+		step_leaving(d);
+		workers_send_acks(d);
+		return;
+	}
+	if (d->draining)
+		release_buffered(d);
+	complete_pump(d);
+	handout_pump(d);
+	claim_pump(d);
+	wake_step(d);
+	workers_send_acks(d);
+	set_timer(d, clock_mono_ns());
+}
+
+/* ---- the timer ---- */
+
+static void probe_gates(struct dispatcher *d, int64_t now)
+{
+	for (size_t i = 0; i < d->nqueues; i++) {
+		struct queue *queue = &d->queues[i];
+		if (!queue->gate_closed || now < queue->gate_until_ns)
+			continue;
+		queue->gate_closed = false;
+		queue->gate_probe = true;
+		atomic_store(&queue->shm->gate_closed, 0);
+		dispatcher_pump(d);
+	}
+}
+
+static void every_second(struct dispatcher *d, int64_t now)
+{
+	d->next_second_ns = now + NS_PER_S;
+	d->real_minus_mono_us = clock_real_us() - now / NS_PER_US;
+	db_second(d);
+	if (d->lease_ok && now >= d->lease_next_ns)
+		node_renew(d);
+	workers_second(d);
+	counts_publish(d);
+	counts_second(d);
+	tick_second(d);
+	sweep_second(d);
+	upkeep_second(d);
+	wake_second(d);
+	if (d->phase == PHASE_RUN && d->lease_ok && now >= d->next_scan_ns)
+		lanes_scan(d);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct dispatcher *d = arg;
+	int64_t now = clock_mono_ns();
+	(void)fd;
+	(void)what;
+	atomic_store(&d->child->slot->beat_mono_ns, now);
+	if (!TAILQ_EMPTY(&d->adopted))
+		workers_bury(d);
+	probe_gates(d, now);
+	if (now >= d->next_second_ns)
+		every_second(d, now);
+	lanes_check(d);
+	dispatcher_pump(d);
+}
+
+/* ---- leaving ---- */
+
+static void too_late(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	log_warn("leaving before everything was released: the next dispatcher finds it");
+	dispatcher_leave(arg, JOBQ_EXIT_OK);
+}
+
+static void begin_leaving(struct dispatcher *d)
+{
+	const struct timeval limit = clock_timeval(LEAVE_NS);
+	if (d->leaving)
+		return;
+	d->leaving = true;
+	atomic_store(&d->child->slot->state, PROC_DRAINING);
+	if (event_base_once(d->base, -1, EV_TIMEOUT, too_late, d, &limit) != 0 || d->phase < PHASE_RUN)
+		dispatcher_leave(d, JOBQ_EXIT_OK);
+	dispatcher_pump(d);
+}
+
+static void on_term(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	begin_leaving(arg);
+}
+
+static void on_quit(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	dispatcher_leave(arg, JOBQ_EXIT_OK);
+}
+
+static void on_usr1(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (log_reopen() != 0)
+		log_warn("the log cannot be opened again");
+}
+
+static void on_lifeline(evutil_socket_t fd, short what, void *arg)
+{
+	struct dispatcher *d = arg;
+	(void)fd;
+	(void)what;
+	log_warn("the master is gone: leaving");
+	if (event_del(d->lifeline) != 0)
+		log_debug("the lifeline is still watched");
+	begin_leaving(d);
+}
+
+/* ---- start ---- */
+
+static void start_limit(struct queue *queue)
+{
+	const struct conf_queue_keys *k = &queue->conf->k;
+	shm_limit_set(&queue->shm->limit, k->rate_limit, k->rate_burst > 0 ? k->rate_burst : 1);
+	atomic_store(&queue->shm->effective_interval_ns, atomic_load(&queue->shm->limit.interval_ns));
+	queue->gate_closed = atomic_load(&queue->shm->gate_closed) != 0; /* as the one before left it */
+	queue->gate_until_ns = atomic_load(&queue->shm->gate_until_mono_ns);
+}
+
+static void start_queue(struct dispatcher *d, struct queue *queue, const char *name)
+{
+	queue->d = d;
+	queue->name = name;
+	queue->conf = conf_queue_find(d->conf, name);
+	queue->index = shm_queue_find(d->child->shm, name);
+	queue->shm = shm_queue_at(d->child->shm, queue->index);
+	queue->workers = &d->workers;
+	backlog_init(&queue->backlog);
+	buffer_init(&queue->buffer);
+	if (queue->conf && queue->shm)
+		start_limit(queue);
+}
+
+/* The queues of the configuration, and those that shared memory still has (draining after a reload). */
+static void start_queues(struct dispatcher *d)
+{
+	char name[SHM_CELL_TEXT];
+	const struct shm *shm = d->child->shm;
+	d->queues = xcalloc(d->conf->nqueues + shm->nqueues, sizeof *d->queues);
+	for (size_t i = 0; i < d->conf->nqueues; i++)
+		start_queue(d, &d->queues[d->nqueues++], d->conf->queues[i]->name);
+	for (uint32_t i = 0; i < shm->nqueues; i++) {
+		const struct shm_queue *queue = shm_queue_at(shm, i);
+		if (!atomic_load(&queue->used) || conf_queue_find(d->conf, shm_cell_get(&queue->name, name)))
+			continue;
+		start_queue(d, &d->queues[d->nqueues++], xstrdup(name));
+	}
+}
+
+static struct event *must_event(struct dispatcher *d, evutil_socket_t fd, short what, event_callback_fn call, bool add)
+{
+	struct event *event = event_new(d->base, fd, what, call, d);
+	if (!event || (add && event_add(event, NULL) != 0)) {
+		log_error("an event cannot be made");
+		exit(JOBQ_EXIT_INTERNAL);
+	}
+	return event;
+}
+
+static void start_events(struct dispatcher *d)
+{
+	d->pump = must_event(d, -1, 0, on_pump, false);
+	d->tick = must_event(d, -1, EV_TIMEOUT, on_tick, false);
+	d->sigterm = must_event(d, SIGTERM, EV_SIGNAL | EV_PERSIST, on_term, true);
+	d->sigquit = must_event(d, SIGQUIT, EV_SIGNAL | EV_PERSIST, on_quit, true);
+	d->sigusr1 = must_event(d, SIGUSR1, EV_SIGNAL | EV_PERSIST, on_usr1, true);
+	d->lifeline = must_event(d, d->child->lifeline, EV_READ | EV_PERSIST, on_lifeline, true);
+}
+
+static void start(struct dispatcher *d, struct child *child)
+{
+	d->child = child;
+	d->conf = child->conf;
+	d->global = child->shm->global;
+	d->base = child->base;
+	d->generation = atomic_load(&d->global->dispatcher_generation);
+	d->batch_serial = (uint64_t)d->generation << 40;
+	TAILQ_INIT(&d->workers);
+	TAILQ_INIT(&d->adopted);
+	TAILQ_INIT(&d->fates);
+	TAILQ_INIT(&d->round.jobs);
+	d->wake.poll_from = INT64_MAX;
+	d->real_minus_mono_us = clock_real_us() - clock_mono_ns() / NS_PER_US;
+	if (getrandom(&d->random, sizeof d->random, 0) != (ssize_t)sizeof d->random)
+		d->random = (uint64_t)clock_mono_ns();
+	atomic_store(&d->global->lease_deadline_boot_ns, 0);
+	start_queues(d);
+	start_events(d);
+	control_start(d);
+	db_start(d);
+}
+
+static void stop(struct dispatcher *d)
+{
+	db_stop(d);
+	for (size_t i = 0; i < d->nqueues; i++) {
+		backlog_free(&d->queues[i].backlog);
+		buffer_free(&d->queues[i].buffer);
+	}
+}
+
+int dispatcher_main(struct child *child)
+{
+	static struct dispatcher dispatcher; /* one a process */
+	struct dispatcher *d = &dispatcher;
+	start(d, child);
+	atomic_store(&child->slot->state, PROC_READY);
+	atomic_store(&child->slot->worked, 1);
+	shm_cell_set(&child->slot->doing, "dispatching");
+	on_tick(-1, 0, d);
+	while (!d->exit_now)
+		if (event_base_loop(d->base, EVLOOP_ONCE) < 0)
+			dispatcher_leave(d, JOBQ_EXIT_INTERNAL);
+	stop(d);
+	return d->exit_code;
+}

@@ -1,0 +1,149 @@
+/*
+ * dispatcher/handout.c: batches from the buffer to the workers.
+ *
+ * Runs in the dispatcher. A worker gets a new batch while it has fewer jobs than one batch for each of its concurrent runs waiting beyond the
+ * one it works on; a rate-limited queue hands out no more than it may send in half a second, so that an urgent job does not
+ * wait behind what already lies in the workers. A suspect goes alone to an idle worker, which then gets nothing else. The
+ * least loaded worker is served first.
+ */
+#include "config.h"
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "dispatcher/dispatcher.h"
+#include "wire/msg.h"
+
+#define BATCH_CAP SHM_HELD
+
+static struct job *job_of(struct buffer_item *item)
+{
+	return (struct job *)(void *)((char *)item - offsetof(struct job, item));
+}
+
+/* ---- writing a batch ---- */
+
+/* Frames know the four named priorities; a row may hold any number between. */
+static uint8_t named_priority(uint8_t priority)
+{
+	return priority <= 1 ? 1 : priority <= 2 ? 2 : priority <= 5 ? 5 : 10;
+}
+
+static void put_job(struct buf *body, const struct job *job)
+{
+	const struct msg_job m = {
+		.id = job->id, .token = job->token, .deadline_us = job->deadline_us,
+		.attempt = (uint32_t)job->retry_count + 1, .max_retries = (uint32_t)job->max_retries, .priority = named_priority(job->item.priority),
+		.type = {job->type, job->type_len}, .tenant = {job->tenant, job->tenant_len},
+		.user_id = {job->user_id, job->user_id_len}, .payload = {job->payload, job->payload_len}};
+	msg_put_job(body, &m);
+}
+
+static void assign(struct worker *worker, struct job *job, uint64_t batch_id, bool alone, int64_t now_ns)
+{
+	job->state = JOB_ASSIGNED;
+	job->worker = worker;
+	job->slot = worker->slot;
+	job->slot_generation = worker->slot_generation;
+	job->batch_id = batch_id;
+	job->alone = alone;
+	job->assigned_mono_ns = now_ns;
+	TAILQ_INSERT_TAIL(&worker->jobs, job, link);
+	worker->assigned++;
+	worker->held++;
+	worker->queue->unbegun++;
+}
+
+static void send_batch(struct worker *worker, struct buffer_item *const *items, size_t n, bool alone)
+{
+	struct dispatcher *d = worker->d;
+	int64_t now_ns = clock_mono_ns();
+	const struct msg_batch head = {
+		.batch_id = ++d->batch_serial, .token = job_of(items[0])->token,
+		.flags = alone ? WIRE_BATCH_ALONE : 0, .count = (uint32_t)n};
+	struct buf *body = stream_begin(worker->stream, FRAME_BATCH, d->generation);
+	msg_put_batch(body, &head);
+	for (size_t i = 0; i < n; i++) {
+		put_job(body, job_of(items[i]));
+		assign(worker, job_of(items[i]), head.batch_id, alone, now_ns);
+	}
+	stream_end(worker->stream);
+	worker->alone = alone;
+	counter_add(worker->queue, COUNTER_batches, 1);
+	atomic_store(&worker->queue->shm->batch_last, (uint32_t)n);
+	if (FAULT(after_hand_out))
+		log_warn("fault point after_hand_out");
+}
+
+/* ---- who, and how many ---- */
+
+static int64_t worker_room(const struct worker *worker)
+{
+	const struct conf_queue_keys *k = &worker->queue->conf->k;
+	int64_t most = k->batch_size * (k->concurrency + 1);
+	if (worker->draining || worker->alone || worker->timed_out || worker->held + k->batch_size > BATCH_CAP)
+		return 0;
+	return most - worker->assigned < k->batch_size && worker->assigned > 0 ? 0 : most - worker->assigned;
+}
+
+static struct worker *least_loaded(const struct queue *queue, bool idle_only)
+{
+	struct worker *worker, *best = NULL;
+	TAILQ_FOREACH(worker, queue->workers, link)
+		if (worker->queue == queue && worker_room(worker) > 0 && !(idle_only && worker->assigned > 0) &&
+		    (!best || worker->assigned < best->assigned))
+			best = worker;
+	return best;
+}
+
+/* A limited queue: what may lie in its workers, not yet sent. */
+static int64_t limited_room(const struct queue *queue)
+{
+	double limit = units_per_second(queue->conf->k.rate_limit);
+	if (limit <= 0)
+		return INT64_MAX;
+	int64_t most = (int64_t)(limit / 2);
+	if (most < queue->nworkers)
+		most = queue->nworkers;
+	return most - queue->unbegun;
+}
+
+static int64_t batch_room(const struct queue *queue)
+{
+	int64_t room = queue->conf->k.batch_size;
+	int64_t limited = limited_room(queue);
+	if (queue->gate_probe)
+		return queue->unbegun > 0 ? 0 : 1;
+	if (limited == INT64_MAX)
+		return room;
+	int64_t fair = limited / (queue->nworkers ? queue->nworkers : 1); /* spread over the workers */
+	if (fair < 1)
+		fair = limited > 0 ? 1 : 0;
+	return fair < room ? fair : room;
+}
+
+static void handout_queue(struct queue *queue)
+{
+	struct buffer_item *items[BATCH_CAP];
+	while (queue->buffer.entries > 0) {
+		bool suspect = !TAILQ_EMPTY(&queue->buffer.suspects);
+		int64_t room = batch_room(queue);
+		struct worker *worker = room > 0 ? least_loaded(queue, suspect) : NULL;
+		if (!worker)
+			return; /* a suspect waits for the first idle worker, and the others behind it */
+		bool alone;
+		size_t n = buffer_take(&queue->buffer, (size_t)room, queue->conf->k.group_by == CONF_GROUP_BY_NONE, items, &alone);
+		send_batch(worker, items, n, alone);
+	}
+}
+
+void handout_pump(struct dispatcher *d)
+{
+	if (!dispatcher_may_hand_out(d))
+		return;
+	for (size_t i = 0; i < d->nqueues; i++) {
+		struct queue *queue = &d->queues[i];
+		if (queue->conf && queue->shm && !queue->paused && !queue->gate_closed)
+			handout_queue(queue);
+	}
+}

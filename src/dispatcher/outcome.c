@@ -1,0 +1,273 @@
+/*
+ * dispatcher/outcome.c: from what a worker said of a job to what becomes of its row (enum fate).
+ *
+ * Runs in the dispatcher; no SQL. The one place that knows retries, snoozes, holds and crashes. A job comes in ASSIGNED (or just
+ * taken from a dead worker) and leaves ENDED through complete_add, or goes back to the buffer. Only an outcome
+ * charges a try; a crash, a shutdown, a lost node and a rate limit never do.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "dispatcher/dispatcher.h"
+#include "jobq/handler.h"
+#include "queue/retry.h"
+#include "shm/cell.h"
+#include "shm/hist.h"
+#include "wire/msg.h"
+
+#define SNOOZE_DEFAULT_NS (5 * NS_PER_S)
+#define CRASHES_FATAL 3 /* once among others, then twice alone */
+
+static const char *const outcome_names[OUTCOME_COUNT] = {
+#define OUTCOME_X(name, text, charges) text,
+#include "tbl/outcomes.def"
+#undef OUTCOME_X
+};
+
+static void set_error(struct job *job, const char *text, size_t len)
+{
+	free(job->error);
+	job->error = len ? text_clean_dup(text, len, TEXT_ERROR_MAX) : NULL;
+	job->error_len = job->error ? strlen(job->error) : 0;
+	if (job->error && job->queue && job->queue->shm)
+		shm_cell_set(&job->queue->shm->last_error, job->error);
+}
+
+static void set_error_text(struct job *job, const char *text)
+{
+	set_error(job, text, strlen(text));
+}
+
+/* ---- fates ---- */
+
+static void finish(struct dispatcher *d, struct job *job, enum end_status end, int charge)
+{
+	static const enum shm_counter counter[] = {COUNTER_completed, COUNTER_failed, COUNTER_cancelled};
+	job->fate = FATE_FINISH;
+	job->end = end;
+	job->charge = charge;
+	if (job->queue)
+		counts_ended(job->queue, counter[end]);
+	complete_add(d, job);
+}
+
+static void back(struct dispatcher *d, struct job *job, int64_t delay_us, int charge)
+{
+	if (job->cancel) {
+		finish(d, job, END_CANCELLED, 0);
+		return;
+	}
+	job->fate = FATE_BACK;
+	job->delay_us = delay_us;
+	job->charge = charge;
+	complete_add(d, job);
+}
+
+static void hold(struct dispatcher *d, struct job *job)
+{
+	job->fate = FATE_HOLD;
+	job->charge = 0;
+	if (job->queue)
+		counter_add(job->queue, COUNTER_held_total, 1);
+	complete_add(d, job);
+}
+
+static int max_retries(const struct job *job)
+{
+	return job->max_retries >= 0 ? job->max_retries : 3;
+}
+
+static void retry(struct dispatcher *d, struct job *job, int64_t after_ns)
+{
+	static const struct backoff fallback = {BACKOFF_FIXED, 10 * NS_PER_S, 10 * NS_PER_S};
+	if (job->retry_count >= max_retries(job)) {
+		finish(d, job, END_FAILED, 1);
+		return;
+	}
+	struct backoff backoff = job->queue && job->queue->conf ? job->queue->conf->k.retry_backoff : fallback;
+	if (after_ns < 0)
+		after_ns = retry_delay_ns(backoff, job->retry_count + 1, dispatcher_random(d));
+	if (job->queue)
+		counter_add(job->queue, COUNTER_retried, 1);
+	back(d, job, after_ns / NS_PER_US, 1);
+}
+
+static void snooze(struct dispatcher *d, struct job *job, int64_t after_ns)
+{
+	if (job->queue)
+		counter_add(job->queue, COUNTER_snoozed, 1);
+	if (job->queue && job->queue->gate_closed && after_ns < job->queue->gate_retry_ns)
+		after_ns = 0; /* it waits for the gate, not for a time of its own */
+	back(d, job, (after_ns < 0 ? SNOOZE_DEFAULT_NS : after_ns) / NS_PER_US, 0);
+}
+
+static bool holds_uncertain(const struct job *job)
+{
+	const struct jobq_handler *handler = job->queue && job->queue->conf ? jobq_handler_find(job->queue->conf->k.handler) : NULL;
+	return handler && (handler->flags & JOBQ_HANDLER_OUTSIDE) && job->queue->conf->k.on_uncertain == CONF_ON_UNCERTAIN_HOLD;
+}
+
+static void uncertain(struct dispatcher *d, struct job *job, int64_t after_ns)
+{
+	if (holds_uncertain(job))
+		hold(d, job);
+	else
+		retry(d, job, after_ns);
+}
+
+/* ---- what was seen of it ---- */
+
+static void measure(struct dispatcher *d, struct job *job, const struct msg_outcome *m)
+{
+	if (m->begun_ns <= 0 || !job->queue || !job->queue->shm)
+		return;
+	int64_t begun_real_us = m->begun_ns / NS_PER_US + d->real_minus_mono_us;
+	int64_t due_real_us = job->due_us - d->db_offset_us;
+	shm_hist_add(&job->queue->shm->pickup_us, begun_real_us - due_real_us);
+	job->run_ms = (double)(m->ended_ns - m->begun_ns) / (double)NS_PER_MS;
+}
+
+static void log_outcome(struct dispatcher *d, const struct job *job, const char *outcome)
+{
+	bool bad = job->fate == FATE_HOLD || (job->fate == FATE_FINISH && job->end == END_FAILED);
+	if (d->conf->jobqd.log_jobs == CONF_LOG_JOBS_OFF || (d->conf->jobqd.log_jobs == CONF_LOG_JOBS_FAILED && !bad))
+		return;
+	const struct log_job line = {
+		.id = job->id, .queue = job->queue ? job->queue->name : "", .tenant = job->tenant, .type = job->type, .outcome = outcome,
+		.error = job->error ? job->error : "", .attempt = job->retry_count + 1,
+		.wait_ms = (double)(dispatcher_db_now_us(d) - job->due_us) / 1000.0 - job->run_ms, .run_ms = job->run_ms};
+	log_job(bad ? LOG_L_WARN : LOG_L_INFO, &line, "job");
+}
+
+/* The probe came through: the receiver takes us again. */
+static void gate_opens(struct queue *queue)
+{
+	queue->gate_probe = false;
+	queue->gate_retry_ns = 0;
+	log_info("queue %s: gate open, its receiver accepts us again", queue->name);
+}
+
+static void unstarted_or_cancelled(struct dispatcher *d, struct job *job, enum jobq_outcome_kind kind)
+{
+	if (job->worker)
+		workers_ack(d, job->worker, job->id, job->token);
+	if (job->worker)
+		job->worker->held--;
+	job->worker = NULL;
+	if (kind == OUTCOME_CANCELLED || job->cancel)
+		outcome_cancelled(d, job);
+	else
+		outcome_unstarted(d, job);
+}
+
+void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome *m)
+{
+	enum jobq_outcome_kind kind = (enum jobq_outcome_kind)m->outcome;
+	job_unassign(d, job);
+	measure(d, job, m);
+	if (kind == OUTCOME_UNSTARTED || kind == OUTCOME_CANCELLED) {
+		unstarted_or_cancelled(d, job, kind);
+		return;
+	}
+	job->state = JOB_ENDED;
+	set_error(job, m->error.text, m->error.len);
+	if (m->result.len > 0) {
+		job->result = xstrndup(m->result.text, m->result.len);
+		job->result_len = m->result.len;
+	}
+	if (job->queue && job->queue->gate_probe && kind != OUTCOME_SNOOZE)
+		gate_opens(job->queue);
+	if (kind == OUTCOME_DONE)
+		finish(d, job, END_COMPLETED, 0);
+	else if (kind == OUTCOME_RETRY)
+		retry(d, job, m->after_ns);
+	else if (kind == OUTCOME_SNOOZE)
+		snooze(d, job, m->after_ns);
+	else if (kind == OUTCOME_UNCERTAIN)
+		uncertain(d, job, m->after_ns);
+	else if (kind == OUTCOME_FAIL)
+		finish(d, job, END_FAILED, 1);
+	else {
+		job->fate = FATE_VERIFY;
+		if (job->queue)
+			counts_ended(job->queue, COUNTER_completed);
+		complete_add(d, job);
+	}
+	log_outcome(d, job, outcome_names[kind]);
+}
+
+/* ---- what nobody said ---- */
+
+void outcome_crashed(struct dispatcher *d, struct job *job, bool sole)
+{
+	char text[128];
+	if (job->queue)
+		counter_add(job->queue, COUNTER_crashed, 1);
+	if (holds_uncertain(job)) {
+		set_error_text(job, "its worker died after the job had begun: nobody knows whether it was sent");
+		hold(d, job);
+		log_outcome(d, job, "uncertain");
+		return;
+	}
+	int crashes = sole ? (job->crashes > 0 ? job->crashes : 1) + 1 : (job->crashes > 0 ? job->crashes : 1);
+	snprintf(text, sizeof text, "its worker died while the job ran (%d times; alone: %s)", crashes > 1 ? crashes - 1 : 1, sole ? "yes" : "no");
+	set_error_text(job, text);
+	job->new_crashes = crashes;
+	if (crashes >= CRASHES_FATAL) {
+		set_error_text(job, "the job killed its worker twice while it ran alone");
+		finish(d, job, END_FAILED, 0);
+		log_outcome(d, job, "fail");
+		return;
+	}
+	back(d, job, -1, 0);
+}
+
+void outcome_ended_unseen(struct dispatcher *d, struct job *job)
+{
+	if (holds_uncertain(job)) {
+		set_error_text(job, "its worker died before it could report the outcome: nobody knows whether it was sent");
+		hold(d, job);
+		return;
+	}
+	outcome_unstarted(d, job);
+}
+
+void outcome_timed_out(struct dispatcher *d, struct job *job)
+{
+	char text[160], limit[64];
+	units_print_duration(limit, sizeof limit, job->queue && job->queue->conf ? job->queue->conf->k.job_timeout : 0);
+	snprintf(text, sizeof text, "timed out: the job ran longer than job_timeout (%s) and its worker was killed", limit);
+	set_error_text(job, text);
+	uncertain(d, job, -1);
+	log_outcome(d, job, "retry");
+}
+
+void outcome_unstarted(struct dispatcher *d, struct job *job)
+{
+	if (d->leaving || d->draining || !job->queue || !job->queue->conf || job->cancel) {
+		outcome_release(d, job);
+		return;
+	}
+	job->state = JOB_BUFFERED;
+	job->alone = job->cancel_sent = false;
+	job->item.suspect = job->crashes > 0;
+	buffer_add(&job->queue->buffer, job->tenant, &job->item, true);
+}
+
+void outcome_release(struct dispatcher *d, struct job *job)
+{
+	job->state = JOB_ENDED;
+	back(d, job, -1, 0);
+}
+
+void outcome_cancelled(struct dispatcher *d, struct job *job)
+{
+	job->state = JOB_ENDED;
+	finish(d, job, END_CANCELLED, 0);
+}

@@ -1,0 +1,166 @@
+/*
+ * dispatcher/tick.c: what people asked for (cancels, pauses) is read, what jobs report (progress, running) is written.
+ *
+ * Runs in the dispatcher. Cancels and pauses are rows; they are read once a second while jobs are in flight, else with the poll, and at once
+ * on a "!" notification. Progress of many jobs goes out in one statement a second. A job that outlives a heartbeat
+ * (a third of the lease) is marked `running`.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "dispatcher/dispatcher.h"
+#include "shm/cell.h"
+
+#define PROGRESS_MAX 500
+
+/* ---- cancels and pauses ---- */
+
+static void cancel_job(struct dispatcher *d, int64_t id)
+{
+	struct job *job;
+	HASH_FIND(hh, d->jobs, &id, sizeof id, job);
+	if (!job || job->cancel)
+		return;
+	job->cancel = true;
+	if (job->state == JOB_BUFFERED) {
+		buffer_remove(&job->queue->buffer, &job->item);
+		outcome_cancelled(d, job);
+	} else if (job->state == JOB_ASSIGNED) {
+		workers_cancel(d, job);
+	}
+}
+
+void tick_pause(struct dispatcher *d, const char *name, const char *tenant, bool paused, const char *by, const char *reason,
+	int64_t since_us, int64_t until_us)
+{
+	struct queue *queue = dispatcher_queue(d, name);
+	if (!queue || !queue->shm)
+		return;
+	if (tenant) {
+		backlog_bar(&queue->backlog, tenant, paused, dispatcher_db_now_us(d));
+		return;
+	}
+	queue->paused = paused;
+	atomic_store(&queue->shm->pause_since_real_us, since_us);
+	atomic_store(&queue->shm->pause_until_real_us, until_us);
+	shm_cell_set(&queue->shm->pause_by, by);
+	shm_cell_set(&queue->shm->pause_reason, reason);
+	atomic_store(&queue->shm->paused, paused);
+}
+
+/* Pauses are few; each answer is the whole truth: what is not in it is not paused, except what was not stored yet. */
+static void apply_pauses(struct dispatcher *d, const PGresult *res)
+{
+	for (size_t i = 0; i < d->nqueues; i++) {
+		struct queue *queue = &d->queues[i];
+		struct lane_tenant *tenant, *next;
+		if (queue->paused && !queue->pause_unstored)
+			tick_pause(d, queue->name, NULL, false, "", "", 0, 0);
+		HASH_ITER(hh, queue->backlog.tenants, tenant, next)
+			if (tenant->barred && !queue->pause_unstored)
+				backlog_bar(&queue->backlog, tenant->name, false, dispatcher_db_now_us(d));
+	}
+	for (int row = 0; row < PQntuples(res); row++) {
+		if (*pg_get_text(res, row, 0, NULL) != 'p')
+			continue;
+		bool whole = pg_get_isnull(res, row, 3);
+		int64_t until = pg_get_isnull(res, row, 7) ? 0 : pg_get_timestamp_us(res, row, 7) - d->db_offset_us;
+		tick_pause(d, pg_get_text(res, row, 2, NULL), whole ? NULL : pg_get_text(res, row, 3, NULL), true,
+		           pg_get_text(res, row, 4, NULL), pg_get_text(res, row, 5, NULL),
+		           pg_get_timestamp_us(res, row, 6) - d->db_offset_us, until);
+	}
+}
+
+static void tick_answer(void *arg, const struct pg_result *result)
+{
+	struct dispatcher *d = arg;
+	d->ticking = false;
+	if (result->status != PG_OK) {
+		if (result->status != PG_LOST)
+			log_error("cancels and pauses cannot be read: %s", result->error);
+		return;
+	}
+	for (int row = 0; row < PQntuples(result->res); row++)
+		if (*pg_get_text(result->res, row, 0, NULL) == 'c')
+			cancel_job(d, pg_get_int8(result->res, row, 1));
+	apply_pauses(d, result->res);
+	dispatcher_pump(d);
+}
+
+static void read_requests(struct dispatcher *d)
+{
+	int64_t now = clock_mono_ns();
+	if (d->ticking || now < d->next_tick_ns)
+		return;
+	d->next_tick_ns = now + (d->jobs ? NS_PER_S : d->conf->jobqd.poll_max);
+	db_params(d);
+	d->ticking = db_send(d, DB_CLAIM, "tick", tick_answer, d);
+}
+
+/* ---- progress ---- */
+
+static void progress_answer(void *arg, const struct pg_result *result)
+{
+	(void)arg;
+	if (result->status != PG_OK && result->status != PG_LOST)
+		log_warn("progress could not be written: %s", result->error);
+}
+
+static bool wants_running(const struct dispatcher *d, const struct job *job, int64_t now)
+{
+	return job->state == JOB_ASSIGNED && !job->running && now - job->assigned_mono_ns > d->conf->jobqd.lease / 3;
+}
+
+static size_t gather_progress(struct dispatcher *d, struct job *jobs[PROGRESS_MAX])
+{
+	size_t n = 0;
+	int64_t now = clock_mono_ns();
+	for (struct job *job = d->jobs; job && n < PROGRESS_MAX; job = job->hh.next)
+		if (job->progress_new || wants_running(d, job, now))
+			jobs[n++] = job;
+	return n;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+static void write_progress(struct dispatcher *d)
+{
+	struct job *jobs[PROGRESS_MAX];
+	size_t n = gather_progress(d, jobs);
+	if (n == 0 || !pg_conn_ready(d->link[DB_ACK]))
+		return;
+	qsort(jobs, n, sizeof *jobs, by_id);
+	struct pg_params *p = db_params(d);
+	db_param_refs(d, jobs, n);
+	pg_array_begin(p, PG_FLOAT8, n);
+	for (size_t i = 0; i < n; i++)
+		pg_array_float8(p, jobs[i]->progress_new ? (double)jobs[i]->progress : -1.0);
+	pg_array_end(p);
+	pg_array_begin(p, PG_TEXT, n);
+	for (size_t i = 0; i < n; i++)
+		pg_array_text(p, jobs[i]->progress_note, jobs[i]->progress_note ? strlen(jobs[i]->progress_note) : 0);
+	pg_array_end(p);
+	if (!db_send(d, DB_ACK, "progress", progress_answer, d))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		jobs[i]->running = true;
+		jobs[i]->progress_new = false;
+	}
+}
+
+void tick_second(struct dispatcher *d)
+{
+	if (d->phase != PHASE_RUN || !d->lease_ok)
+		return;
+	read_requests(d);
+	write_progress(d);
+}
