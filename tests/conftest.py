@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "fault")]
 
 from harness import paths, procs  # noqa: E402
 from harness.daemon import Daemon  # noqa: E402
