@@ -104,3 +104,21 @@ unit_conf_files_LDADD = $(CONF_LIBS)
 unit_conf_fuzz_SOURCES = tests/unit/test_conf_fuzz.c $(CONF_FIXTURE)
 unit_conf_fuzz_CFLAGS = $(UNIT_CFLAGS)
 unit_conf_fuzz_LDADD = $(CONF_LIBS)
+
+check_PROGRAMS += unit_backlog
+unit_backlog_SOURCES = tests/unit/test_backlog.c
+unit_backlog_CFLAGS = $(UNIT_CFLAGS)
+unit_backlog_LDADD = libqueue.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_buffer
+unit_buffer_SOURCES = tests/unit/test_buffer.c
+unit_buffer_CFLAGS = $(UNIT_CFLAGS)
+unit_buffer_LDADD = libqueue.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_sms unit_worker
+unit_sms_SOURCES = tests/unit/test_sms.c
+unit_sms_CFLAGS = $(UNIT_CFLAGS)
+unit_sms_LDADD = libhandlers.a libbase.a $(UNIT_LIBS)
+unit_worker_SOURCES = tests/unit/test_worker.c tests/unit/worker_bed.c tests/unit/worker_bed.h
+unit_worker_CFLAGS = $(UNIT_CFLAGS)
+unit_worker_LDADD = libworker.a libhandlers.a libwire.a libshm.a libbase.a $(UNIT_LIBS) $(CURL_LIBS)
