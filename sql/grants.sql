@@ -1,2 +1,27 @@
--- What the roles may do. Repeatable; run after every migration, in its transaction.
-SELECT 1;
+-- What the roles may do. Repeatable; run after every migration, in its transaction, as the owner of the schema. A role that is
+-- not there is passed over. Privileges on future leaves are copied from jobs_live by jobq.ensure_leaf.
+
+DO $grants$
+BEGIN
+    IF to_regrole('jobq_worker') IS NOT NULL THEN
+        GRANT USAGE ON SCHEMA jobq TO jobq_worker;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA jobq TO jobq_worker;
+        REVOKE INSERT, UPDATE, DELETE ON jobq.migrations, jobq.installation FROM jobq_worker;
+        GRANT USAGE ON ALL SEQUENCES IN SCHEMA jobq TO jobq_worker;
+        GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA jobq TO jobq_worker;
+    END IF;
+    IF to_regrole('jobq_producer') IS NOT NULL THEN
+        GRANT USAGE ON SCHEMA jobq TO jobq_producer;
+        GRANT INSERT (queue, type, tenant_id, user_id, priority, payload, max_retries, unique_key, run_at, deadline, notify_channel)
+            ON jobq.jobs TO jobq_producer;
+        GRANT SELECT (id) ON jobq.jobs TO jobq_producer;
+        GRANT USAGE ON SEQUENCE jobq.jobs_id_seq TO jobq_producer;
+        GRANT EXECUTE ON FUNCTION jobq.priority, jobq.priority_from_level, jobq.enqueue, jobq.enqueue_many, jobq.cancel, jobq.retry,
+            jobq.status, jobq.set_progress, jobq.complete TO jobq_producer;
+    END IF;
+    IF to_regrole('jobq_reader') IS NOT NULL THEN
+        GRANT USAGE ON SCHEMA jobq TO jobq_reader;
+        GRANT SELECT ON ALL TABLES IN SCHEMA jobq TO jobq_reader;
+        GRANT EXECUTE ON FUNCTION jobq.priority, jobq.priority_from_level, jobq.status, jobq.leaf_name, jobq.leaves, jobq.expire_day TO jobq_reader;
+    END IF;
+END $grants$;

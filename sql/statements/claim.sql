@@ -11,11 +11,11 @@ WITH token AS MATERIALIZED (
              FROM unnest($4::text[], $5::int2[], $6::int4[], $7::timestamptz[], $8::int8[]) AS l (tenant, priority, n, after_at, after_id)
             CROSS JOIN LATERAL (
                   SELECT j.ctid FROM jobq.jobs_live j
-                   WHERE j.queue = $1 AND j.tenant_id = l.tenant AND j.priority = l.priority AND j.run_at <= now()
-                     AND (j.run_at, j.id) > (l.after_at, l.after_id) AND j.status = 'pending'
-                   ORDER BY j.run_at, j.id LIMIT l.n FOR UPDATE SKIP LOCKED) AS x))
+                   WHERE j.queue = $1 AND coalesce(j.tenant_id, '') = l.tenant AND coalesce(j.priority, 5::smallint) = l.priority AND coalesce(j.run_at, j.created_at) <= now()
+                     AND (coalesce(j.run_at, j.created_at), j.id) > (l.after_at, l.after_id) AND j.status = 'pending'
+                   ORDER BY coalesce(j.run_at, j.created_at), j.id LIMIT l.n FOR UPDATE SKIP LOCKED) AS x))
      AND EXISTS (SELECT FROM jobq.nodes WHERE incarnation = $2::int8)
-  RETURNING claim_token, id, tenant_id, priority, type, user_id, payload, run_at, created_at, deadline, retry_count, max_retries, crashes
+  RETURNING claim_token, id, coalesce(tenant_id, '') AS tenant_id, coalesce(priority, 5::smallint) AS priority, type, user_id, payload, coalesce(run_at, created_at) AS run_at, created_at, deadline, retry_count, max_retries, crashes
 ), noted AS (
   INSERT INTO jobq.claims (token, incarnation, ids)
   SELECT (SELECT token FROM token), $2::int8, array_agg(id) FROM claimed HAVING count(*) > 0

@@ -1,2 +1,2 @@
 -- upkeep.c: history leaves in which every row may go
-SELECT * FROM jobq.expired_leaves()
+SELECT leaf FROM jobq.leaves() WHERE due

@@ -1,0 +1,162 @@
+-- Enqueueing: names of priorities, the wake gate, one job, many jobs.
+--
+-- The wake gate: a dispatcher that is awake does not hold the advisory lock 1785684593; then taking it shared costs little,
+-- and as it is kept to the end of the transaction, the dispatcher, which needs it exclusively to fall asleep, cannot sleep
+-- over a job that is not committed yet. A dispatcher that sleeps holds it: only then is there a NOTIFY. Its payload is a
+-- hint, no more: the one lane that is due ("queue TAB tenant TAB priority"), or nothing.
+
+CREATE FUNCTION jobq.priority(name text) RETURNS smallint
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    CASE name
+        WHEN 'urgent' THEN RETURN 1;
+        WHEN 'high' THEN RETURN 2;
+        WHEN 'normal' THEN RETURN 5;
+        WHEN 'low' THEN RETURN 10;
+        ELSE
+            IF name IS NULL THEN
+                RETURN 5;
+            END IF;
+            RAISE EXCEPTION 'jobq: priority "%" is not one of urgent, high, normal, low', name USING ERRCODE = 'invalid_parameter_value';
+    END CASE;
+END $$;
+
+CREATE FUNCTION jobq.priority_from_level(level integer) RETURNS smallint
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    CASE level
+        WHEN 0 THEN RETURN 5;
+        WHEN 1 THEN RETURN 2;
+        WHEN 2 THEN RETURN 1;
+        ELSE
+            IF level IS NULL THEN
+                RETURN 5;
+            END IF;
+            RAISE EXCEPTION 'jobq: priority level % is not one of 0 (normal), 1 (high), 2 (urgent)', level USING ERRCODE = 'invalid_parameter_value';
+    END CASE;
+END $$;
+
+CREATE FUNCTION jobq.wake(hint text DEFAULT '') RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock_shared(1785684593) THEN
+        PERFORM pg_notify('jobq_wake', CASE WHEN octet_length(hint) < 7900 THEN hint ELSE '' END);
+    END IF;
+END $$;
+
+CREATE FUNCTION jobq.jobs_wake() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock_shared(1785684593) THEN
+        PERFORM pg_notify('jobq_wake', '');
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER jobs_wake AFTER INSERT ON jobq.jobs FOR EACH STATEMENT EXECUTE FUNCTION jobq.jobs_wake();
+
+-- One job; NULL means the default everywhere. Inserts into the live leaf (faster than through jobq.jobs) and wakes by itself.
+CREATE FUNCTION jobq.enqueue(queue text, payload jsonb DEFAULT '{}', tenant_id text DEFAULT NULL, priority text DEFAULT 'normal',
+    run_at timestamptz DEFAULT NULL, type text DEFAULT NULL, max_retries integer DEFAULT NULL, unique_key text DEFAULT NULL,
+    on_duplicate text DEFAULT 'keep', user_id text DEFAULT NULL, deadline timestamptz DEFAULT NULL,
+    notify_channel text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    prio   smallint := CASE priority WHEN 'normal' THEN 5 WHEN 'high' THEN 2 WHEN 'urgent' THEN 1 WHEN 'low' THEN 10 ELSE jobq.priority(priority) END;
+    new_id bigint;
+BEGIN
+    IF queue IS NULL OR queue !~ '^[a-z][a-z0-9_.-]{0,62}$' OR queue = 'system' THEN
+        RAISE EXCEPTION 'jobq: queue "%" is not a queue name: ^[a-z][a-z0-9_.-]{0,62}$, and "system" is reserved', coalesce(queue, 'NULL')
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF max_retries < 0 THEN
+        RAISE EXCEPTION 'jobq: max_retries is %, it must be 0 or more', max_retries USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF unique_key IS NOT NULL OR deadline IS NOT NULL OR notify_channel IS NOT NULL OR on_duplicate <> 'keep' THEN
+        RAISE EXCEPTION 'jobq: % is not in this version',
+            CASE WHEN unique_key IS NOT NULL THEN 'unique_key' WHEN deadline IS NOT NULL THEN 'deadline'
+                 WHEN notify_channel IS NOT NULL THEN 'notify_channel' ELSE 'on_duplicate' END
+            USING ERRCODE = 'feature_not_supported';
+    END IF;
+    INSERT INTO jobq.jobs_live (queue, type, tenant_id, user_id, priority, payload, max_retries, run_at)
+    VALUES (queue, type, coalesce(tenant_id, ''), user_id, prio, coalesce(payload, '{}'), max_retries, coalesce(run_at, now()))
+    RETURNING id INTO new_id;
+    IF NOT pg_try_advisory_xact_lock_shared(1785684593) THEN
+        PERFORM jobq.wake(CASE WHEN run_at > now() THEN '' ELSE concat(queue, E'\t', tenant_id, E'\t', prio) END);
+    END IF;
+    RETURN new_id;
+END $$;
+
+-- What is wrong with one object given to enqueue_many, or NULL.
+CREATE FUNCTION jobq.job_problem(job jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE
+        WHEN jsonb_typeof(job) <> 'object' THEN 'is not an object'
+        WHEN job - '{queue,payload,tenant_id,priority,run_at,type,max_retries,unique_key,on_duplicate,user_id,deadline,notify_channel}'::text[] <> '{}'
+            THEN format('has an unknown key "%s"', (SELECT k FROM jsonb_object_keys(job) k
+                WHERE k <> ALL ('{queue,payload,tenant_id,priority,run_at,type,max_retries,unique_key,on_duplicate,user_id,deadline,notify_channel}'::text[])
+                ORDER BY k LIMIT 1))
+        WHEN job->>'queue' IS NULL THEN 'has no queue'
+        WHEN job->>'queue' !~ '^[a-z][a-z0-9_.-]{0,62}$' OR job->>'queue' = 'system'
+            THEN format('queue "%s" is not a queue name: ^[a-z][a-z0-9_.-]{0,62}$, and "system" is reserved', job->>'queue')
+        WHEN job->>'priority' <> ALL ('{urgent,high,normal,low}'::text[])
+            THEN format('priority "%s" is not one of urgent, high, normal, low', job->>'priority')
+        WHEN job->>'max_retries' !~ '^[0-9]{1,9}$' THEN format('max_retries is "%s", it must be a number of 0 or more', job->>'max_retries')
+    END
+$$;
+
+-- Many jobs in one statement: an array of objects with the argument names of enqueue; all or nothing. n counts from 1.
+CREATE FUNCTION jobq.enqueue_many(jobs jsonb) RETURNS TABLE(n integer, id bigint, created boolean)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    bad  record;
+    hint text;
+BEGIN
+    IF jsonb_typeof(jobs) IS DISTINCT FROM 'array' THEN
+        RAISE EXCEPTION 'jobq: enqueue_many needs an array of objects' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT e.n, jobq.job_problem(e.job) AS problem INTO bad
+    FROM jsonb_array_elements(jobs) WITH ORDINALITY e(job, n) WHERE jobq.job_problem(e.job) IS NOT NULL ORDER BY e.n LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'jobq: job % %', bad.n, bad.problem USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT e.n, k.key INTO bad
+    FROM jsonb_array_elements(jobs) WITH ORDINALITY e(job, n) CROSS JOIN unnest('{unique_key,on_duplicate,deadline,notify_channel}'::text[]) k(key)
+    WHERE e.job->>k.key IS NOT NULL AND NOT (k.key = 'on_duplicate' AND e.job->>k.key = 'keep') ORDER BY e.n LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'jobq: job %: % is not in this version', bad.n, bad.key USING ERRCODE = 'feature_not_supported';
+    END IF;
+    RETURN QUERY
+    WITH job AS MATERIALIZED (
+        SELECT e.n::integer AS n, nextval('jobq.jobs_id_seq') AS id, r.*
+        FROM jsonb_array_elements(jobs) WITH ORDINALITY e(job, n)
+        CROSS JOIN LATERAL jsonb_to_record(e.job) r(queue text, payload jsonb, tenant_id text, priority text, run_at timestamptz,
+                                                    type text, max_retries integer, user_id text)
+    ), stored AS (
+        INSERT INTO jobq.jobs_live (id, queue, type, tenant_id, user_id, priority, payload, max_retries, run_at)
+        SELECT j.id, j.queue, j.type, coalesce(j.tenant_id, ''), j.user_id, jobq.priority(j.priority), coalesce(j.payload, '{}'),
+               j.max_retries, coalesce(j.run_at, now())
+        FROM job j ORDER BY j.id
+    )
+    SELECT j.n, j.id, true FROM job j ORDER BY j.n;
+    IF NOT pg_try_advisory_xact_lock_shared(1785684593) THEN
+        SELECT concat(min(e.job->>'queue'), E'\t', min(e.job->>'tenant_id'), E'\t', jobq.priority(min(e.job->>'priority'))) INTO hint
+        FROM jsonb_array_elements(jobs) e(job)
+        HAVING count(DISTINCT (e.job->>'queue', e.job->>'tenant_id', e.job->>'priority')) = 1 AND count(e.job->>'run_at') = 0;
+        PERFORM jobq.wake(coalesce(hint, ''));
+    END IF;
+END $$;
