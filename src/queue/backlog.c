@@ -100,12 +100,12 @@ static void ring_leave(struct backlog *b, struct lane_tenant *tenant)
 	b->active--;
 }
 
-/* At the head the first time in a round, else at the tail. */
+/* At the head if it was served neither in this round nor in the last, else at the tail. */
 static void ring_join(struct backlog *b, struct lane_tenant *tenant)
 {
 	if (tenant->active || tenant->barred)
 		return;
-	if (tenant->round < b->round)
+	if (tenant->round + 1 < b->round)
 		TAILQ_INSERT_HEAD(&b->ring, tenant, ring);
 	else
 		TAILQ_INSERT_TAIL(&b->ring, tenant, ring);
@@ -157,7 +157,7 @@ void backlog_init(struct backlog *b)
 	memset(b, 0, sizeof *b);
 	TAILQ_INIT(&b->ring);
 	TAILQ_INIT(&b->checks);
-	b->round = 1;
+	b->round = 2; /* a newcomer has served in none: it joins at the head */
 }
 
 static void tenant_free(struct backlog *b, struct lane_tenant *tenant)

@@ -18,7 +18,7 @@ void buffer_init(struct buffer *b)
 	memset(b, 0, sizeof *b);
 	TAILQ_INIT(&b->ring);
 	TAILQ_INIT(&b->suspects);
-	b->round = 1;
+	b->round = 2; /* a newcomer has served in none: it joins at the head */
 }
 
 static void tenant_free(struct buffer *b, struct buffer_tenant *tenant)
@@ -52,7 +52,7 @@ static struct buffer_tenant *tenant_get(struct buffer *b, const char *name)
 
 static void ring_join(struct buffer *b, struct buffer_tenant *tenant)
 {
-	if (tenant->round < b->round)
+	if (tenant->round + 1 < b->round)
 		TAILQ_INSERT_HEAD(&b->ring, tenant, ring);
 	else
 		TAILQ_INSERT_TAIL(&b->ring, tenant, ring);
