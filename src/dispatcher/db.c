@@ -30,6 +30,7 @@ static const char *const setup_hot[] = {
 	SETUP_ALL, "SET plan_cache_mode = force_generic_plan",
 	"SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off", "SET enable_bitmapscan = off", NULL};
 static const char *const setup_plain[] = {SETUP_ALL, NULL};
+static const char *const setup_gate[] = {SETUP_ALL, "SET lock_timeout = 0", NULL}; /* it waits for its lock as long as it takes */
 
 void db_publish(struct dispatcher *d, uint32_t state, const char *error)
 {
@@ -213,7 +214,7 @@ static void link_notify(void *arg, struct pg_conn *conn, const char *channel, co
 static struct pg_conn *link_new(struct dispatcher *d, enum db_link link, const char *conninfo, bool pooler)
 {
 	static const struct pg_calls calls = {.ready = link_ready, .down = link_down, .notify = link_notify};
-	const char *const *setup = link == DB_CLAIM || link == DB_ACK ? setup_hot : setup_plain;
+	const char *const *setup = link == DB_CLAIM || link == DB_ACK ? setup_hot : link == DB_GATE ? setup_gate : setup_plain;
 	const struct pg_opts opts = {
 		.name = link_names[link], .conninfo = conninfo, .pooler = pooler, .setup = pooler ? NULL : setup};
 	return pg_conn_new(d->base, &opts, &calls, d);

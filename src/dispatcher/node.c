@@ -141,6 +141,7 @@ void node_register(struct dispatcher *d)
 	param_interval_us(p, d->conf->jobqd.lease);
 	param_queue_names(d, p);
 	param_queue_numbers(d, p);
+	pg_param_int4(p, (int32_t)atomic_load(&d->global->schema));
 	d->lease_sent_boot_ns = clock_boot_ns();
 	if (db_send(d, DB_ACK, "node_register", register_answer, d))
 		d->phase = PHASE_REGISTER;

@@ -84,7 +84,7 @@ CREATE FUNCTION jobq.expire_day(queue text, status text) RETURNS date
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT CASE WHEN keep > interval '0' THEN (now() AT TIME ZONE 'UTC' + keep)::date END
+    SELECT CASE WHEN keep > interval '0' THEN (now() AT TIME ZONE 'UTC' + keep)::date + 1 END
     FROM (SELECT CASE WHEN $2 = 'failed' THEN coalesce(max(q.retain_failed), interval '90 days')
                       ELSE coalesce(max(q.retain_completed), interval '30 days') END
           FROM jobq.queues q WHERE q.name = $1) k(keep)

@@ -1,9 +1,17 @@
 -- Enqueueing: names of priorities, the wake gate, one job, many jobs.
 --
--- The wake gate: a dispatcher that is awake does not hold the advisory lock 1785684593; then taking it shared costs little,
--- and as it is kept to the end of the transaction, the dispatcher, which needs it exclusively to fall asleep, cannot sleep
--- over a job that is not committed yet. A dispatcher that sleeps holds it: only then is there a NOTIFY. Its payload is a
--- hint, no more: the one lane that is due ("queue TAB tenant TAB priority"), or nothing.
+-- The wake gate: a dispatcher that polls does not hold the advisory lock jobq.wake_key(); then taking it shared costs little,
+-- and as it is kept to the end of the transaction, the dispatcher, which needs it exclusively before it relies on being
+-- notified, cannot overlook a job that is not committed yet. So it is taken BEFORE a job's id is drawn. When it cannot be had, a
+-- dispatcher listens (or waits for the lock): then there is one NOTIFY. Its payload is a hint, no more:
+--   queue TAB tenant TAB priority TAB run_at in microseconds since 1970     that lane has something to do
+--   #id                                                                     look at what lies behind this id
+--   !                                                                       read pauses and cancel requests
+
+CREATE FUNCTION jobq.wake_key() RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT 1785684593::bigint $$;
 
 CREATE FUNCTION jobq.priority(name text) RETURNS smallint
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -40,27 +48,39 @@ BEGIN
     END CASE;
 END $$;
 
-CREATE FUNCTION jobq.wake(hint text DEFAULT '') RETURNS void
+-- The hint of one job, due at due_at.
+CREATE FUNCTION jobq.wake_hint(id bigint, queue text, tenant_id text, priority smallint, due_at timestamptz) RETURNS text
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN isfinite(due_at) AND octet_length(tenant_id) < 900
+        THEN concat(queue, E'\t', tenant_id, E'\t', priority, E'\t', (extract(epoch FROM due_at) * 1000000)::bigint)
+        ELSE concat('#', id - 1) END
+$$;
+
+-- Wakes dispatchers that listen.
+CREATE FUNCTION jobq.wake(hint text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF NOT pg_try_advisory_xact_lock_shared(1785684593) THEN
-        PERFORM pg_notify('jobq_wake', CASE WHEN octet_length(hint) < 7900 THEN hint ELSE '' END);
+        PERFORM pg_notify('jobq_wake', hint);
     END IF;
 END $$;
 
+-- INSERT and COPY through jobq.jobs: the gate is taken before the first id is drawn.
 CREATE FUNCTION jobq.jobs_wake() RETURNS trigger
-LANGUAGE plpgsql
+LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF NOT pg_try_advisory_xact_lock_shared(1785684593) THEN
-        PERFORM pg_notify('jobq_wake', '');
+        PERFORM pg_notify('jobq_wake', concat('#', s.last_value - 1)) FROM jobq.jobs_id_seq s;
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER jobs_wake AFTER INSERT ON jobq.jobs FOR EACH STATEMENT EXECUTE FUNCTION jobq.jobs_wake();
+CREATE TRIGGER jobs_wake BEFORE INSERT ON jobq.jobs FOR EACH STATEMENT EXECUTE FUNCTION jobq.jobs_wake();
 
 -- One job; NULL means the default everywhere. Inserts into the live leaf (faster than through jobq.jobs) and wakes by itself.
 CREATE FUNCTION jobq.enqueue(queue text, payload jsonb DEFAULT '{}', tenant_id text DEFAULT NULL, priority text DEFAULT 'normal',
@@ -72,7 +92,9 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     prio   smallint := CASE priority WHEN 'normal' THEN 5 WHEN 'high' THEN 2 WHEN 'urgent' THEN 1 WHEN 'low' THEN 10 ELSE jobq.priority(priority) END;
+    due_at timestamptz := coalesce(run_at, now());
     new_id bigint;
+    gated  boolean;
 BEGIN
     IF queue IS NULL OR queue !~ '^[a-z][a-z0-9_.-]{0,62}$' OR queue = 'system' THEN
         RAISE EXCEPTION 'jobq: queue "%" is not a queue name: ^[a-z][a-z0-9_.-]{0,62}$, and "system" is reserved', coalesce(queue, 'NULL')
@@ -87,11 +109,12 @@ BEGIN
                  WHEN notify_channel IS NOT NULL THEN 'notify_channel' ELSE 'on_duplicate' END
             USING ERRCODE = 'feature_not_supported';
     END IF;
+    gated := pg_try_advisory_xact_lock_shared(1785684593);
     INSERT INTO jobq.jobs_live (queue, type, tenant_id, user_id, priority, payload, max_retries, run_at)
-    VALUES (queue, type, coalesce(tenant_id, ''), user_id, prio, coalesce(payload, '{}'), max_retries, coalesce(run_at, now()))
+    VALUES (queue, type, coalesce(tenant_id, ''), user_id, prio, coalesce(payload, '{}'), max_retries, due_at)
     RETURNING id INTO new_id;
-    IF NOT pg_try_advisory_xact_lock_shared(1785684593) THEN
-        PERFORM jobq.wake(CASE WHEN run_at > now() THEN '' ELSE concat(queue, E'\t', tenant_id, E'\t', prio) END);
+    IF NOT gated THEN
+        PERFORM pg_notify('jobq_wake', jobq.wake_hint(new_id, queue, coalesce(tenant_id, ''), prio, due_at));
     END IF;
     RETURN new_id;
 END $$;
@@ -123,8 +146,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    bad  record;
-    hint text;
+    bad record;
 BEGIN
     IF jsonb_typeof(jobs) IS DISTINCT FROM 'array' THEN
         RAISE EXCEPTION 'jobq: enqueue_many needs an array of objects' USING ERRCODE = 'invalid_parameter_value';
@@ -140,6 +162,9 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION 'jobq: job %: % is not in this version', bad.n, bad.key USING ERRCODE = 'feature_not_supported';
     END IF;
+    IF NOT pg_try_advisory_xact_lock_shared(1785684593) THEN
+        PERFORM pg_notify('jobq_wake', concat('#', s.last_value - 1)) FROM jobq.jobs_id_seq s;
+    END IF;
     RETURN QUERY
     WITH job AS MATERIALIZED (
         SELECT e.n::integer AS n, nextval('jobq.jobs_id_seq') AS id, r.*
@@ -153,10 +178,4 @@ BEGIN
         FROM job j ORDER BY j.id
     )
     SELECT j.n, j.id, true FROM job j ORDER BY j.n;
-    IF NOT pg_try_advisory_xact_lock_shared(1785684593) THEN
-        SELECT concat(min(e.job->>'queue'), E'\t', min(e.job->>'tenant_id'), E'\t', jobq.priority(min(e.job->>'priority'))) INTO hint
-        FROM jsonb_array_elements(jobs) e(job)
-        HAVING count(DISTINCT (e.job->>'queue', e.job->>'tenant_id', e.job->>'priority')) = 1 AND count(e.job->>'run_at') = 0;
-        PERFORM jobq.wake(coalesce(hint, ''));
-    END IF;
 END $$;

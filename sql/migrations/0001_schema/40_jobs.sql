@@ -46,6 +46,7 @@ BEGIN
         RETURN 'cancelled';
     END IF;
     INSERT INTO jobq.cancels (id) VALUES (cancel.id) ON CONFLICT DO NOTHING;
+    PERFORM pg_notify('jobq_wake', '!');
     RETURN 'requested';
 END $$;
 
@@ -66,7 +67,8 @@ BEGIN
             UPDATE jobq.jobs_live j SET status = 'pending', run_at = now(), retry_count = 0, crashes = 0, claim_token = NULL, claimed_by = NULL,
                 started_at = NULL, batch_id = NULL, progress = NULL, progress_note = NULL
             WHERE j.id = retry.id AND (was = 'held' OR j.retry_count > 0);
-            PERFORM jobq.wake('');
+            PERFORM jobq.wake(jobq.wake_hint(j.id, j.queue, coalesce(j.tenant_id, ''), coalesce(j.priority, 5::smallint), coalesce(j.run_at, j.created_at)))
+                FROM jobq.jobs_live j WHERE j.id = retry.id;
             RETURN 'pending';
         END IF;
         BEGIN
@@ -80,7 +82,8 @@ BEGIN
             RETURN 'duplicate';
         END;
         IF FOUND THEN
-            PERFORM jobq.wake('');
+            PERFORM jobq.wake(jobq.wake_hint(j.id, j.queue, coalesce(j.tenant_id, ''), coalesce(j.priority, 5::smallint), coalesce(j.run_at, j.created_at)))
+                FROM jobq.jobs_live j WHERE j.id = retry.id;
             RETURN 'pending';
         END IF;
         SELECT j.status INTO was FROM jobq.jobs j WHERE j.id = retry.id AND j.expire_on < 'infinity';
@@ -175,6 +178,7 @@ BEGIN
     VALUES (pause.queue, pause.tenant_id, pause.until, pause.reason, coalesce(nullif(current_setting('jobq.actor', true), ''), session_user))
     ON CONFLICT (queue, tenant_id) DO UPDATE
         SET until = excluded.until, reason = excluded.reason, paused_by = excluded.paused_by, paused_at = now();
+    PERFORM pg_notify('jobq_wake', '!');
 END $$;
 
 -- true: there was a pause. The pause of a tenant and that of the whole queue are lifted one by one.
@@ -187,6 +191,6 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    PERFORM jobq.wake('');
+    PERFORM pg_notify('jobq_wake', '!');
     RETURN true;
 END $$;
