@@ -1,0 +1,82 @@
+/*
+ * master/embed_boot.c: makes jobq's roles and database in the private PostgreSQL.
+ *
+ * Runs in a helper process that the master forks whenever PostgreSQL has become ready; it blocks, and dies with the master.
+ * Repeatable: what is there is left alone. The schema is not its business, the dispatcher migrates as jobq_owner.
+ * Fails with an exit code and a line in the log; the master tries again.
+ */
+#include "config.h"
+
+#include "master/embed_parts.h"
+
+#include <libpq-fe.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "jobq/exit.h"
+#include "pg/sql.h"
+
+static void complain(const char *what, const char *message)
+{
+	char text[512];
+
+	(void)text_clean(text, sizeof text, message, strlen(message));
+	log_error("embedded PostgreSQL: %s: %s", what, text);
+}
+
+static void quiet(void *arg, const char *message)
+{
+	(void)arg;
+	(void)message; /* notices: "role exists already" */
+}
+
+static bool run(PGconn *conn, const char *what, const char *sql)
+{
+	PGresult *res = PQexec(conn, sql);
+	ExecStatusType status = PQresultStatus(res);
+	bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+
+	if (!good)
+		complain(what, PQerrorMessage(conn));
+	PQclear(res);
+	return good;
+}
+
+/* 1 there, 0 not, -1 an error */
+static int has_database(PGconn *conn)
+{
+	PGresult *res = PQexec(conn, "SELECT 1 FROM pg_catalog.pg_database WHERE datname = 'jobq'");
+	int there = PQresultStatus(res) == PGRES_TUPLES_OK ? PQntuples(res) : -1;
+
+	if (there < 0)
+		complain("looking for the database", PQerrorMessage(conn));
+	PQclear(res);
+	return there;
+}
+
+static bool boot(PGconn *conn)
+{
+	if (!run(conn, "roles", pg_roles_sql))
+		return false;
+	if (!run(conn, "roles", "ALTER ROLE jobq_owner LOGIN; ALTER ROLE jobq_worker LOGIN; ALTER ROLE jobq_producer LOGIN; "
+	                        "ALTER ROLE jobq_reader LOGIN"))
+		return false;
+	int there = has_database(conn);
+	return there > 0 || (there == 0 && run(conn, "database", "CREATE DATABASE jobq OWNER jobq_owner"));
+}
+
+int master_embed_boot(const struct embed *e)
+{
+	PGconn *conn = PQconnectdb(e->admin_database);
+	int code = JOBQ_EXIT_RUNTIME;
+
+	if (PQstatus(conn) != CONNECTION_OK) {
+		complain("cannot connect", PQerrorMessage(conn));
+	} else {
+		(void)PQsetNoticeProcessor(conn, quiet, NULL);
+		code = boot(conn) ? JOBQ_EXIT_OK : JOBQ_EXIT_RUNTIME;
+	}
+	PQfinish(conn);
+	return code;
+}
