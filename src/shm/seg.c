@@ -62,9 +62,11 @@ static struct layout seg_layout(uint32_t nqueues, uint32_t nslots)
 void shm_seg_name(char dst[64], const char *run_dir)
 {
 	uint64_t hash = UINT64_C(14695981039346656037);
+	char *real = realpath(run_dir, NULL); /* every way to spell the directory gives one name */
 
-	for (const char *p = run_dir; *p != '\0'; p++)
+	for (const char *p = real != NULL ? real : run_dir; *p != '\0'; p++)
 		hash = (hash ^ (unsigned char)*p) * UINT64_C(1099511628211);
+	free(real);
 	(void)snprintf(dst, 64, "/jobq-%016llx", (unsigned long long)hash);
 }
 

@@ -20,7 +20,7 @@
 #include "shm/cell.h"
 #include "shm/status_part.h"
 
-json_t *status_name(const struct shm_cell *cell)
+json_t *shm_status_name(const struct shm_cell *cell)
 {
 	char raw[SHM_CELL_TEXT], text[SHM_CELL_TEXT];
 
@@ -29,9 +29,9 @@ json_t *status_name(const struct shm_cell *cell)
 	return json_string(text);
 }
 
-json_t *status_text(const struct shm_cell *cell)
+json_t *shm_status_text(const struct shm_cell *cell)
 {
-	json_t *text = status_name(cell);
+	json_t *text = shm_status_name(cell);
 
 	if (text != NULL && json_string_length(text) > 0)
 		return text;
@@ -39,21 +39,21 @@ json_t *status_text(const struct shm_cell *cell)
 	return json_null();
 }
 
-json_t *status_count(const shm_u64 *word)
+json_t *shm_status_count(const shm_u64 *word)
 {
 	uint64_t value = atomic_load(word);
 
 	return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
 }
 
-json_t *status_time(int64_t real_us)
+json_t *shm_status_time(int64_t real_us)
 {
 	char text[32];
 
 	return real_us == 0 ? json_null() : json_string(clock_rfc3339(text, sizeof text, real_us));
 }
 
-double status_age_s(int64_t now, int64_t then, int64_t per_s)
+double shm_status_age_s(int64_t now, int64_t then, int64_t per_s)
 {
 	return then == 0 || then >= now ? 0.0 : ((double)now - (double)then) / (double)per_s;
 }
@@ -70,9 +70,9 @@ static bool status_append(json_t **list, json_t *item)
 
 static json_t *status_config(const struct shm_global *global)
 {
-	return json_pack("{s:o,s:I,s:b,s:o}", "path", status_name(&global->config_path),
+	return json_pack("{s:o,s:I,s:b,s:o}", "path", shm_status_name(&global->config_path),
 		"generation", (json_int_t)atomic_load(&global->config_generation), "ok", atomic_load(&global->config_ok) != 0 ? 1 : 0,
-		"error", status_text(&global->config_error));
+		"error", shm_status_text(&global->config_error));
 }
 
 static json_t *status_database(const struct shm_global *global)
@@ -80,19 +80,19 @@ static json_t *status_database(const struct shm_global *global)
 	uint32_t schema = atomic_load(&global->schema);
 
 	return json_pack("{s:s,s:o,s:b,s:o,s:o}", "state", shm_db_state_name(atomic_load(&global->db_state)),
-		"target", status_name(&global->db_target), "embedded", atomic_load(&global->embedded) != 0 ? 1 : 0,
-		"schema", schema == 0 ? json_null() : json_integer((json_int_t)schema), "last_error", status_text(&global->db_error));
+		"target", shm_status_name(&global->db_target), "embedded", atomic_load(&global->embedded) != 0 ? 1 : 0,
+		"schema", schema == 0 ? json_null() : json_integer((json_int_t)schema), "last_error", shm_status_text(&global->db_error));
 }
 
-static json_t *status_unserved(const struct shm_global *global, const struct status_now *now)
+static json_t *status_unserved(const struct shm_global *global, const struct shm_status_now *now)
 {
 	uint32_t count = atomic_load(&global->unserved_count);
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < count && i < SHM_UNSERVED; i++) {
 		const struct shm_unserved *one = &global->unserved[i];
-		if (!status_append(&list, json_pack("{s:o,s:o,s:f}", "name", status_name(&one->name), "pending", status_count(&one->pending),
-				"oldest_pending_s", status_age_s(now->real_us, atomic_load(&one->oldest_real_us), US_PER_S))))
+		if (!status_append(&list, json_pack("{s:o,s:o,s:f}", "name", shm_status_name(&one->name), "pending", shm_status_count(&one->pending),
+				"oldest_pending_s", shm_status_age_s(now->real_us, atomic_load(&one->oldest_real_us), US_PER_S))))
 			break;
 	}
 	return list;
@@ -105,9 +105,9 @@ static json_t *status_nodes(const struct shm_global *global)
 
 	for (uint32_t i = 0; i < count && i < SHM_NODES; i++) {
 		const struct shm_node *node = &global->nodes[i];
-		if (!status_append(&list, json_pack("{s:o,s:b,s:o,s:o}", "name", status_name(&node->name),
-				"leader", atomic_load(&node->leader) != 0 ? 1 : 0, "last_seen", status_time(atomic_load(&node->last_seen_real_us)),
-				"version", status_name(&node->version))))
+		if (!status_append(&list, json_pack("{s:o,s:b,s:o,s:o}", "name", shm_status_name(&node->name),
+				"leader", atomic_load(&node->leader) != 0 ? 1 : 0, "last_seen", shm_status_time(atomic_load(&node->last_seen_real_us)),
+				"version", shm_status_name(&node->version))))
 			break;
 	}
 	return list;
@@ -120,27 +120,27 @@ static json_t *status_last_exit(const struct shm_slot *slot)
 
 	if (at == 0)
 		return json_null();
-	return json_pack("{s:o,s:o,s:o,s:o}", "at", status_time(at),
+	return json_pack("{s:o,s:o,s:o,s:o}", "at", shm_status_time(at),
 		"code", signal != 0 ? json_null() : json_integer((json_int_t)atomic_load(&slot->exit_code)),
-		"signal", signal != 0 ? json_integer((json_int_t)signal) : json_null(), "doing", status_text(&slot->exit_doing));
+		"signal", signal != 0 ? json_integer((json_int_t)signal) : json_null(), "doing", shm_status_text(&slot->exit_doing));
 }
 
-static json_t *status_process(const struct shm *shm, const struct shm_slot *slot, const struct status_now *now)
+static json_t *status_process(const struct shm *shm, const struct shm_slot *slot, const struct shm_status_now *now)
 {
 	uint32_t state = atomic_load(&slot->state), pid = atomic_load(&slot->pid);
 	const struct shm_queue *queue = shm_queue_at(shm, atomic_load(&slot->queue)); /* SHM_NO_QUEUE is out of range */
 	bool lives = pid != 0 && state != PROC_DEAD && state != PROC_CRASH_LOOP;
 
 	return json_pack("{s:s,s:o,s:I,s:o,s:I,s:I,s:s,s:o,s:o,s:o,s:o}", "role", shm_role_name(atomic_load(&slot->role)),
-		"queue", queue == NULL ? json_null() : status_text(&queue->name), "slot", (json_int_t)atomic_load(&slot->number),
+		"queue", queue == NULL ? json_null() : shm_status_text(&queue->name), "slot", (json_int_t)atomic_load(&slot->number),
 		"pid", lives ? json_integer((json_int_t)pid) : json_null(), "generation", (json_int_t)atomic_load(&slot->generation),
 		"restarts", (json_int_t)atomic_load(&slot->restarts), "state", shm_proc_state_name(state),
-		"uptime_s", lives ? json_real(status_age_s(now->mono_ns, atomic_load(&slot->started_mono_ns), NS_PER_S)) : json_null(),
+		"uptime_s", lives ? json_real(shm_status_age_s(now->mono_ns, atomic_load(&slot->started_mono_ns), NS_PER_S)) : json_null(),
 		"rss_bytes", lives ? json_integer((json_int_t)atomic_load(&slot->rss_bytes)) : json_null(),
-		"doing", lives ? status_text(&slot->doing) : json_null(), "last_exit", status_last_exit(slot));
+		"doing", lives ? shm_status_text(&slot->doing) : json_null(), "last_exit", status_last_exit(slot));
 }
 
-static json_t *status_processes(const struct shm *shm, const struct status_now *now)
+static json_t *status_processes(const struct shm *shm, const struct shm_status_now *now)
 {
 	json_t *list = json_array();
 
@@ -155,14 +155,14 @@ static json_t *status_processes(const struct shm *shm, const struct status_now *
 json_t *shm_status_json(const struct shm *shm)
 {
 	const struct shm_global *global = shm->global;
-	const struct status_now now = {.mono_ns = clock_mono_ns(), .real_us = clock_real_us()};
+	const struct shm_status_now now = {.mono_ns = clock_mono_ns(), .real_us = clock_real_us()};
 	int64_t counted = atomic_load(&global->counts_mono_ns);
 
 	return json_pack("{s:s,s:o,s:I,s:f,s:o,s:o,s:o,s:o,s:o,s:o,s:[],s:{s:n,s:n,s:n,s:n},s:o,s:[]}",
-		"version", PACKAGE_VERSION, "node", status_name(&global->node), "pid", (json_int_t)atomic_load(&global->master_pid),
-		"uptime_s", status_age_s(now.mono_ns, atomic_load(&global->start_mono_ns), NS_PER_S),
+		"version", PACKAGE_VERSION, "node", shm_status_name(&global->node), "pid", (json_int_t)atomic_load(&global->master_pid),
+		"uptime_s", shm_status_age_s(now.mono_ns, atomic_load(&global->start_mono_ns), NS_PER_S),
 		"config", status_config(global), "database", status_database(global),
-		"counts_age_s", counted == 0 ? json_null() : json_real(status_age_s(now.mono_ns, counted, NS_PER_S)),
-		"queues", status_queues(shm, &now), "unserved", status_unserved(global, &now), "nodes", status_nodes(global),
+		"counts_age_s", counted == 0 ? json_null() : json_real(shm_status_age_s(now.mono_ns, counted, NS_PER_S)),
+		"queues", shm_status_queues(shm, &now), "unserved", status_unserved(global, &now), "nodes", status_nodes(global),
 		"pools", "tenant_cache", "size", "hits", "misses", "hit_ratio", "processes", status_processes(shm, &now), "alerts");
 }

@@ -7,16 +7,16 @@
 
 #include "shm/seg.h"
 
-struct status_now {
+struct shm_status_now {
 	int64_t mono_ns, real_us; /* one moment for the whole document */
 };
 
-json_t *status_text(const struct shm_cell *cell);      /* null when empty; always valid UTF-8 */
-json_t *status_name(const struct shm_cell *cell);      /* "" when empty */
-json_t *status_count(const shm_u64 *word);
-json_t *status_time(int64_t real_us);                  /* null when 0 */
-double status_age_s(int64_t now, int64_t then, int64_t per_s); /* never negative; 0 when then is 0 */
+json_t *shm_status_text(const struct shm_cell *cell);      /* null when empty; always valid UTF-8 */
+json_t *shm_status_name(const struct shm_cell *cell);      /* "" when empty */
+json_t *shm_status_count(const shm_u64 *word);
+json_t *shm_status_time(int64_t real_us);                  /* null when 0 */
+double shm_status_age_s(int64_t now, int64_t then, int64_t per_s); /* never negative; 0 when then is 0 */
 
-json_t *status_queues(const struct shm *shm, const struct status_now *now); /* status_queue.c: worst first */
+json_t *shm_status_queues(const struct shm *shm, const struct shm_status_now *now); /* status_queue.c: worst first */
 
 #endif

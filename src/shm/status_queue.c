@@ -50,7 +50,7 @@ static json_t *queue_rates(const struct shm_queue *queue)
 	int64_t limit = atomic_load(&queue->limit.interval_ns), effective = atomic_load(&queue->effective_interval_ns);
 
 	return json_pack("{s:o,s:o,s:o}", "limit_per_s", queue_rate(limit), "effective_per_s",
-		queue_rate(effective > 0 ? effective : limit), "exceeded", status_count(&queue->counters[COUNTER_rate_exceeded]));
+		queue_rate(effective > 0 ? effective : limit), "exceeded", shm_status_count(&queue->counters[COUNTER_rate_exceeded]));
 }
 
 static json_t *queue_batch(const struct shm_queue *queue)
@@ -68,23 +68,23 @@ static json_t *queue_buffer(const struct shm_queue *queue)
 	double used = max > 0 ? (double)entries / (double)max : 0.0;
 
 	return json_pack("{s:I,s:I,s:o,s:f,s:b}", "entries", (json_int_t)entries, "max", (json_int_t)max,
-		"bytes", status_count(&queue->buffer_bytes), "utilization", used, "healthy", used <= BUFFER_HEALTHY ? 1 : 0);
+		"bytes", shm_status_count(&queue->buffer_bytes), "utilization", used, "healthy", used <= BUFFER_HEALTHY ? 1 : 0);
 }
 
 static json_t *queue_pause(const struct shm_queue *queue)
 {
 	if (atomic_load(&queue->paused) == 0)
 		return json_null();
-	return json_pack("{s:n,s:o,s:o,s:o,s:o}", "tenant", "by", status_text(&queue->pause_by), "reason", status_text(&queue->pause_reason),
-		"since", status_time(atomic_load(&queue->pause_since_real_us)), "until", status_time(atomic_load(&queue->pause_until_real_us)));
+	return json_pack("{s:n,s:o,s:o,s:o,s:o}", "tenant", "by", shm_status_text(&queue->pause_by), "reason", shm_status_text(&queue->pause_reason),
+		"since", shm_status_time(atomic_load(&queue->pause_since_real_us)), "until", shm_status_time(atomic_load(&queue->pause_until_real_us)));
 }
 
-static json_t *queue_gate(const struct shm_queue *queue, const struct status_now *now)
+static json_t *queue_gate(const struct shm_queue *queue, const struct shm_status_now *now)
 {
 	if (atomic_load(&queue->gate_closed) == 0)
 		return json_null();
 	int64_t until = atomic_load(&queue->gate_until_mono_ns);
-	return json_pack("{s:o,s:f}", "reason", status_text(&queue->gate_reason), "retry_in_s",
+	return json_pack("{s:o,s:f}", "reason", shm_status_text(&queue->gate_reason), "retry_in_s",
 		until > now->mono_ns ? (double)(until - now->mono_ns) / (double)NS_PER_S : 0.0);
 }
 
@@ -93,7 +93,7 @@ static json_t *queue_counters(const struct shm_queue *queue)
 	json_t *all = json_object();
 
 	for (uint32_t i = 0; i < COUNTER_COUNT; i++)
-		if (json_object_set_new(all, shm_counter_name(i), status_count(&queue->counters[i])) != 0) {
+		if (json_object_set_new(all, shm_counter_name(i), shm_status_count(&queue->counters[i])) != 0) {
 			json_decref(all);
 			return NULL;
 		}
@@ -117,32 +117,32 @@ static uint32_t queue_state(const struct shm_queue *queue)
 	return atomic_load(&queue->paused) != 0 ? QUEUE_PAUSED : atomic_load(&queue->state);
 }
 
-static json_t *queue_json(const struct shm *shm, const struct place *place, const struct status_now *now)
+static json_t *queue_json(const struct shm *shm, const struct place *place, const struct shm_status_now *now)
 {
 	const struct shm_queue *queue = shm_queue_at(shm, place->index);
 	const shm_u64 *counters = queue->counters;
 
 	return json_pack("{s:o,s:o,s:s,s:o, s:o,s:o,s:o,s:o,s:f, s:o,s:o,s:o,s:o, s:f,s:o,s:o,s:{s:f,s:f,s:f}, s:o,s:o,s:o,s:o,s:o}",
-		"name", status_name(&queue->name), "handler", status_name(&queue->handler),
+		"name", shm_status_name(&queue->name), "handler", shm_status_name(&queue->handler),
 		"state", shm_queue_state_name(queue_state(queue)), "workers", queue_workers(shm, place->index),
-		"pending", status_count(&queue->pending), "scheduled", status_count(&queue->scheduled),
-		"in_flight", status_count(&queue->in_flight), "held", status_count(&queue->held), "oldest_pending_s", place->oldest_s,
-		"completed", status_count(&counters[COUNTER_completed]), "failed", status_count(&counters[COUNTER_failed]),
-		"retried", status_count(&counters[COUNTER_retried]), "rescued", status_count(&counters[COUNTER_rescued]),
+		"pending", shm_status_count(&queue->pending), "scheduled", shm_status_count(&queue->scheduled),
+		"in_flight", shm_status_count(&queue->in_flight), "held", shm_status_count(&queue->held), "oldest_pending_s", place->oldest_s,
+		"completed", shm_status_count(&counters[COUNTER_completed]), "failed", shm_status_count(&counters[COUNTER_failed]),
+		"retried", shm_status_count(&counters[COUNTER_retried]), "rescued", shm_status_count(&counters[COUNTER_rescued]),
 		"throughput_per_s", (double)atomic_load(&queue->throughput_milli) / 1000.0,
 		"batch", queue_batch(queue), "buffer", queue_buffer(queue), "pickup_ms",
 		"p50", queue_quantile_ms(&queue->pickup_us, 0.5), "p95", queue_quantile_ms(&queue->pickup_us, 0.95),
 		"p99", queue_quantile_ms(&queue->pickup_us, 0.99),
 		"rate", queue_rates(queue), "pause", queue_pause(queue), "gate", queue_gate(queue, now),
-		"last_error", status_text(&queue->last_error), "counters", queue_counters(queue));
+		"last_error", shm_status_text(&queue->last_error), "counters", queue_counters(queue));
 }
 
-static void queue_place(const struct shm *shm, uint32_t index, const struct status_now *now, struct place *place)
+static void queue_place(const struct shm *shm, uint32_t index, const struct shm_status_now *now, struct place *place)
 {
 	const struct shm_queue *queue = shm_queue_at(shm, index);
 
 	place->index = index;
-	place->oldest_s = status_age_s(now->real_us, atomic_load(&queue->oldest_pending_real_us), US_PER_S);
+	place->oldest_s = shm_status_age_s(now->real_us, atomic_load(&queue->oldest_pending_real_us), US_PER_S);
 	place->rank = atomic_load(&queue->state) == QUEUE_CRASH_LOOP ? 0
 		: atomic_load(&queue->gate_closed) != 0 ? 1 : atomic_load(&queue->paused) != 0 ? 2 : 3;
 	(void)shm_cell_get(&queue->name, place->name);
@@ -159,7 +159,7 @@ static int queue_compare(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
-json_t *status_queues(const struct shm *shm, const struct status_now *now)
+json_t *shm_status_queues(const struct shm *shm, const struct shm_status_now *now)
 {
 	struct place *places = xcalloc(shm->nqueues > 0 ? shm->nqueues : 1, sizeof *places);
 	json_t *list = json_array();

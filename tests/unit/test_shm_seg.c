@@ -98,6 +98,9 @@ START_TEST(names_follow_the_run_directory)
 	ck_assert_str_ne(a, b);
 	ck_assert_int_eq(strncmp(a, "/jobq-", 6), 0);
 	ck_assert_ptr_null(strchr(a + 1, '/'));
+	shm_seg_name(a, "/tmp");
+	shm_seg_name(b, "/tmp/../tmp//");
+	ck_assert_str_eq(a, b);
 }
 END_TEST
 
