@@ -4,7 +4,7 @@ libpg_a_SOURCES = \
 	src/pg/conn.c src/pg/conn.h src/pg/conn_int.h src/pg/conn_io.c \
 	src/pg/conninfo.c src/pg/conninfo.h \
 	src/pg/errclass.c \
-	src/pg/migrate.h \
+	src/pg/migrate.c src/pg/migrate.h src/pg/migrate_db.c src/pg/migrate_db.h \
 	src/pg/params.c \
 	src/pg/result.c \
 	src/pg/sql.c src/pg/sql.h src/pg/sql_embed.h
