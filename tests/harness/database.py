@@ -68,7 +68,7 @@ class Database:
         connection = self.connect()
         try:
             with connection.cursor() as cursor:
-                cursor.execute(f"SELECT jobq.enqueue(%s, %s{names})", [queue, json.dumps(payload or {}), *args.values()])
+                cursor.execute(f"SELECT jobq.enqueue(%s, %s{names})", [queue, json.dumps({} if payload is None else payload), *args.values()])
                 return cursor.fetchone()[0]
         finally:
             connection.close()
