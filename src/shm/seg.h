@@ -1,9 +1,9 @@
 /*
  * shm/seg.h: making, checking and finding one's way in the segment of jobq/shm.h.
  *
- * The master creates it before its first fork; children inherit the mapping; jobqctl attaches read-only. Name:
- * "/jobq-" + hex of a hash of the run directory's real path (shm_seg_name; the directory must exist). A leftover of a dead daemon is replaced, one with a living
- * owner (pid and start time match) or of somebody else is refused with a text that says what to do.
+ * The master creates it before its first fork; children inherit the mapping; jobqctl attaches read-only. Name: "/jobq-" +
+ * hex of a hash of the run directory's real path (so that directory must exist). A leftover of a dead daemon is replaced;
+ * one with a living owner (pid and start time match) or of somebody else is refused with a text that says what to do.
  */
 #ifndef JOBQ_SHM_SEG_H
 #define JOBQ_SHM_SEG_H
