@@ -24,7 +24,7 @@ BEGIN {
 	n = split("master dispatcher worker jobqctl scheduler web", process, " ")
 	for (i = 1; i <= n; i++)
 		allow(process[i], middle, "event libpq jansson curl")
-	allow("jobqd.c", "base conf master", "")      # the daemon's program: its command line, then the master
+	allow("jobqd.c", "base conf master", "")      # the program: command line, then master
 	# single headers across a border, each with its reason
 	except["src/shm/limit.c queue/gcra.h"] = "the atomic word around the pure law"
 	# what a pure room has no use for
