@@ -1,5 +1,6 @@
 -- The four roles, made when they are missing, and the settings of jobq_worker's sessions. Repeatable; run by
--- `jobqctl migrate --roles create` in the migration's transaction, before it. None may log in by itself: grant them to your users.
+-- `jobqctl migrate --roles create` in the migration's transaction, before it. All but jobq_owner may log in, once they have a password or pg_hba.conf lets them in; or
+-- grant them to roles of yours.
 --
 -- Settings stand at the role, not in the connection, so that they hold behind a transaction pooler as well. They count for
 -- sessions that log in as jobq_worker; jobqd sets the same on its own connections when there is no pooler. What is already
@@ -12,7 +13,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY '{jobq_owner,jobq_worker,jobq_producer,jobq_reader}'::text[] LOOP
         IF to_regrole(name) IS NULL THEN
-            EXECUTE format('CREATE ROLE %I', name);
+            EXECUTE format('CREATE ROLE %I %s', name, CASE name WHEN 'jobq_owner' THEN 'NOLOGIN' ELSE 'LOGIN' END);
         END IF;
     END LOOP;
     FOREACH setting IN ARRAY '{"search_path=pg_catalog, pg_temp",jit=off,statement_timeout=60s,lock_timeout=5s,
