@@ -122,3 +122,7 @@ unit_sms_LDADD = libhandlers.a libbase.a $(UNIT_LIBS)
 unit_worker_SOURCES = tests/unit/test_worker.c tests/unit/worker_bed.c tests/unit/worker_bed.h
 unit_worker_CFLAGS = $(UNIT_CFLAGS)
 unit_worker_LDADD = libworker.a libhandlers.a libwire.a libshm.a libbase.a $(UNIT_LIBS) $(CURL_LIBS)
+check_PROGRAMS += unit_http
+unit_http_SOURCES = tests/unit/test_http.c
+unit_http_CFLAGS = $(UNIT_CFLAGS)
+unit_http_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(CURL_LIBS)

@@ -4,7 +4,8 @@
  * Runs in a worker. A batch takes `fixed`, and then `sleep` for each of its jobs, one after another; a job whose payload
  * names its own time takes that, beside the others. Payload (all optional; docs/protocol.md has the list):
  *   {"sleep": "250ms"} or {"ms": 250}     its own time
- *   {"outcome": "done|retry|fail|snooze|uncertain", "after": "1s", "error": "...", "times": 2}   times: on its first tries
+ *   {"outcome": "done|retry|fail|snooze|uncertain", "after": "1s", "error": "...", "times": 2}
+ *       times: on its first tries; a snooze is none, so these are counted here, in each worker
  *   {"result": ...}                       echoed
  *   {"progress": [40, {"percent": 80, "note": "page 4"}]}   reported at equal distances
  *   {"block": true}                       hangs in the call; {"crash": true} dies (in builds with fault points)
@@ -28,11 +29,20 @@
 #include "handlers/registry.h"
 #include "jobq/handler.h"
 
+#define uthash_malloc(size) xmalloc(size) /* out of memory ends the process as everywhere */
+#include <uthash.h>
+
 struct sleeper {
 	struct event_base *base;
 	int64_t each_ns, fixed_ns;
 	uint64_t batch_id;   /* whose jobs are being taken */
 	int64_t batch_due_ns; /* when the next of them has had its time */
+	struct snoozed *snoozed;
+};
+
+struct snoozed { /* a job that this worker has put off */
+	int64_t id, times;
+	UT_hash_handle hh;
 };
 
 struct nap {
@@ -66,7 +76,32 @@ static int sleep_open(const struct jobq_env *env, void **state, char *err, size_
 
 static void sleep_close(void *state)
 {
-	free(state);
+	struct sleeper *s = state;
+	struct snoozed *one, *next;
+
+	HASH_ITER(hh, s->snoozed, one, next) {
+		HASH_DEL(s->snoozed, one);
+		free(one);
+	}
+	free(s);
+}
+
+/* A job whose payload says how often it snoozes has done so once more, or is done. */
+static void sleep_count_snooze(struct sleeper *s, struct nap *nap)
+{
+	const json_t *times = json_object_get(nap->payload, "times");
+	struct snoozed *one;
+
+	if (nap->kind != OUTCOME_SNOOZE || times == NULL)
+		return;
+	HASH_FIND(hh, s->snoozed, &nap->job->id, sizeof one->id, one);
+	if (one == NULL) {
+		one = xcalloc(1, sizeof *one);
+		one->id = nap->job->id;
+		HASH_ADD(hh, s->snoozed, id, sizeof one->id, one);
+	}
+	if (++one->times > json_integer_value(times))
+		nap->kind = OUTCOME_DONE;
 }
 
 /* A duration in the payload: "250ms" under `key`. False: it is there and is none. */
@@ -207,6 +242,7 @@ static void sleep_go(void *state, struct jobq_job *job)
 
 	nap->job = job;
 	job->data = nap;
+	sleep_count_snooze(s, nap);
 	sleep_misbehave(nap);
 	nap->start_ns = clock_mono_ns();
 	nap->due_ns = sleep_due_at(s, nap, nap->start_ns);
