@@ -1,6 +1,6 @@
 -- The four roles, made when they are missing, and the settings of jobq_worker's sessions. Repeatable; run by
--- `jobqctl migrate --roles create` in the migration's transaction, before it. All but jobq_owner may log in, once they have a password or pg_hba.conf lets them in; or
--- grant them to roles of yours.
+-- `jobqctl migrate --roles create` in the migration's transaction, before it. All but jobq_owner may log in, once they have a
+-- password or pg_hba.conf lets them in; or grant them to roles of yours.
 --
 -- Settings stand at the role, not in the connection, so that they hold behind a transaction pooler as well. They count for
 -- sessions that log in as jobq_worker; jobqd sets the same on its own connections when there is no pooler. What is already
