@@ -173,11 +173,18 @@ static void schema_check(struct dispatcher *d)
 
 /* ---- links ---- */
 
+static void listening(void *arg, const struct pg_result *result)
+{
+	(void)arg;
+	if (result->status != PG_OK && result->status != PG_LOST)
+		log_error("LISTEN failed, new jobs are found by polling: %s", result->error);
+}
+
 static void link_ready(void *arg, struct pg_conn *conn)
 {
 	struct dispatcher *d = arg;
 	enum db_link listen = d->link[DB_LISTEN] ? DB_LISTEN : DB_CLAIM;
-	if (conn == d->link[listen] && !d->conf->jobqd.pooler && !pg_conn_exec(conn, "LISTEN jobq_wake", NULL, NULL))
+	if (conn == d->link[listen] && !d->conf->jobqd.pooler && !pg_conn_exec(conn, "LISTEN jobq_wake", listening, d))
 		log_debug("LISTEN could not be sent");
 	if (!d->schema_checked) {
 		if (conn == d->link[DB_ADMIN])
