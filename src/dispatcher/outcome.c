@@ -216,7 +216,7 @@ void outcome_crashed(struct dispatcher *d, struct job *job, bool sole)
 		return;
 	}
 	int crashes = sole ? (job->crashes > 0 ? job->crashes : 1) + 1 : (job->crashes > 0 ? job->crashes : 1);
-	snprintf(text, sizeof text, "its worker died while the job ran (%d times; alone: %s)", crashes > 1 ? crashes - 1 : 1, sole ? "yes" : "no");
+	snprintf(text, sizeof text, "its worker died while the job ran%s", sole ? ", alone" : ", among others");
 	set_error_text(job, text);
 	job->new_crashes = crashes;
 	if (crashes >= CRASHES_FATAL) {
