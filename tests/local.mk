@@ -122,7 +122,27 @@ unit_sms_LDADD = libhandlers.a libbase.a $(UNIT_LIBS)
 unit_worker_SOURCES = tests/unit/test_worker.c tests/unit/worker_bed.c tests/unit/worker_bed.h
 unit_worker_CFLAGS = $(UNIT_CFLAGS)
 unit_worker_LDADD = libworker.a libhandlers.a libwire.a libshm.a libbase.a $(UNIT_LIBS) $(CURL_LIBS)
+check_PROGRAMS += unit_worker_door
+unit_worker_door_SOURCES = tests/unit/test_worker_door.c tests/unit/worker_bed.c tests/unit/worker_bed.h
+unit_worker_door_CFLAGS = $(UNIT_CFLAGS)
+unit_worker_door_LDADD = libworker.a libhandlers.a libwire.a libshm.a libbase.a $(UNIT_LIBS) $(CURL_LIBS)
 check_PROGRAMS += unit_http
 unit_http_SOURCES = tests/unit/test_http.c
 unit_http_CFLAGS = $(UNIT_CFLAGS)
 unit_http_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(CURL_LIBS)
+
+check_PROGRAMS += unit_ctl_text
+unit_ctl_text_SOURCES = tests/unit/test_ctl_text.c
+unit_ctl_text_CFLAGS = $(UNIT_CFLAGS)
+unit_ctl_text_LDADD = libjobqctl.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_ctl_args
+unit_ctl_args_SOURCES = tests/unit/test_ctl_args.c
+unit_ctl_args_CPPFLAGS = $(AM_CPPFLAGS) -DSOURCE_DIR='"$(abs_top_srcdir)"'
+unit_ctl_args_CFLAGS = $(UNIT_CFLAGS)
+unit_ctl_args_LDADD = libjobqctl.a libconf.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_ctl_client
+unit_ctl_client_SOURCES = tests/unit/test_ctl_client.c
+unit_ctl_client_CFLAGS = $(UNIT_CFLAGS)
+unit_ctl_client_LDADD = libjobqctl.a libbase.a $(UNIT_LIBS)

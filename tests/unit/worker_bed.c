@@ -22,6 +22,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "jobq/child.h"
+#include "jobq/exit.h"
 #include "shm/cell.h"
 
 #define PATIENCE_MS 10000
@@ -112,6 +113,22 @@ void bed_accept(struct bed *b)
 	bed_send(b, FRAME_WELCOME, b->generation, NULL);
 }
 
+void bed_run(struct bed *b, const char *handler)
+{
+	bed_open(b, handler);
+	bed_start(b);
+	bed_accept(b);
+}
+
+void bed_stop(struct bed *b)
+{
+	ck_assert_int_eq(kill(b->pid, SIGTERM), 0);
+	(void)bed_frame(b, FRAME_DRAIN);
+	ck_assert_int_eq(bed_exit(b), JOBQ_EXIT_OK);
+	ck_assert_uint_eq(bed_held(b), 0);
+	bed_close(b);
+}
+
 void bed_hang_up(struct bed *b)
 {
 	close(b->fd);
@@ -161,7 +178,7 @@ void bed_batch(struct bed *b, uint64_t batch_id, const struct bed_job *jobs, uin
 	msg_put_batch(&body, &head);
 	for (uint32_t i = 0; i < n; i++) {
 		struct msg_job job = {
-			.id = jobs[i].id, .token = 1000 + jobs[i].id, .attempt = 1, .max_retries = 3, .priority = 5,
+			.id = jobs[i].id, .token = 1000 + jobs[i].id, .deadline_us = b->deadline_us, .attempt = 1, .max_retries = 3, .priority = 5,
 			.type = {"", 0}, .tenant = {"acme", 4}, .user_id = {"", 0}, .payload = {jobs[i].payload, strlen(jobs[i].payload)},
 		};
 		msg_put_job(&body, &job);
@@ -227,6 +244,15 @@ void bed_outcomes(struct bed *b, struct bed_outcome *out, uint32_t n)
 			ck_assert_int_eq(o->token, 1000 + o->id);
 		}
 	}
+}
+
+const struct bed_outcome *bed_of(const struct bed_outcome *out, uint32_t n, int64_t id)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (out[i].id == id)
+			return &out[i];
+	ck_abort_msg("no outcome of job %lld", (long long)id);
+	return NULL;
 }
 
 int bed_exit(struct bed *b)

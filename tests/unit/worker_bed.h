@@ -27,6 +27,7 @@ struct bed {
 	int listen, fd, lifeline[2];
 	pid_t pid;
 	uint32_t generation;
+	int64_t deadline_us; /* of the jobs in the next batches */
 	struct buf in; /* read, not yet taken */
 };
 
@@ -43,6 +44,8 @@ struct bed_job { int64_t id; const char *payload; };
 void bed_open(struct bed *b, const char *handler); /* then change b->q.k, then: */
 void bed_start(struct bed *b);
 void bed_accept(struct bed *b);                    /* connection, HELLO, WELCOME */
+void bed_run(struct bed *b, const char *handler);   /* all of these, nothing changed */
+void bed_stop(struct bed *b);                      /* SIGTERM; it must leave in order, holding nothing */
 void bed_hang_up(struct bed *b);
 void bed_close(struct bed *b);                     /* kills what still lives */
 void bed_send(struct bed *b, enum wire_type type, uint32_t generation, const struct buf *body);
@@ -50,6 +53,7 @@ void bed_batch(struct bed *b, uint64_t batch_id, const struct bed_job *jobs, uin
 void bed_refs(struct bed *b, enum wire_type type, const int64_t *ids, uint32_t n);
 struct rd bed_frame(struct bed *b, enum wire_type type); /* the next frame, which must be of that type; valid until the next */
 void bed_outcomes(struct bed *b, struct bed_outcome *out, uint32_t n); /* exactly n, in any number of frames */
+const struct bed_outcome *bed_of(const struct bed_outcome *out, uint32_t n, int64_t id); /* the one of that job */
 int bed_exit(struct bed *b);                       /* waits for it; its exit code, or 1000 + signal */
 uint32_t bed_held(const struct bed *b);            /* entries that are not free */
 void bed_until(bool (*condition)(const struct bed *b), const struct bed *b);
