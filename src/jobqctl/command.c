@@ -83,7 +83,8 @@ void command_list(FILE *out)
 		if (commands[i].help[0] != '\0' && commands[i].here)
 			fprintf(out, "  %-9s %s\n", commands[i].verb, commands[i].help);
 	fputs("\n  -s SOCKET     jobqd's control socket (or $JOBQ_SOCKET)\n"
-		"  -c FILE       find it by this configuration (default " SYSCONFDIR "/jobq/jobqd.conf)\n"
+		"  -c FILE       find it by this configuration; the default is\n"
+		"                " SYSCONFDIR "/jobq/jobqd.conf\n"
 		"  --json        print the document instead of text\n"
 		"  -V, --version the version of this program\n"
 		"\nexit codes: 0 ok, 1 error, 2 usage, 3 daemon not running, 4 permission\n", out);

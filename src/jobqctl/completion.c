@@ -1,5 +1,5 @@
 /*
- * jobqctl/completion.c: writes contrib/completion/jobqctl.bash, and `jobqctl --bash-completion`.
+ * jobqctl/completion.c: writes contrib/completion/jobqctl, and `jobqctl --bash-completion`.
  *
  * Pure. Verbs and options come from tbl/commands.def; a test holds the committed file against this. Values that are one of a few
  * words are completed too; the rest is left to the shell.
@@ -46,15 +46,6 @@ void completion_bash(FILE *out)
 		"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= words= i\n", out);
 	verbs(out);
 	fputs("\tCOMPREPLY=()\n"
-		"\tcase $prev in\n"
-		"\t-s|-c|--file) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); return ;;\n"
-		"\t--priority) words='urgent high normal low' ;;\n"
-		"\t--status) words='pending claimed running completed failed cancelled held' ;;\n"
-		"\t--roles) words='create existing none' ;;\n"
-		"\tesac\n"
-		"\tif [[ -n $words ]]; then\n"
-		"\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\"); return\n"
-		"\tfi\n"
 		"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 		"\t\tcase ${COMP_WORDS[i]} in\n"
 		"\t\t-s|-c) ((i++)) ;;\n"
@@ -62,6 +53,16 @@ void completion_bash(FILE *out)
 		"\t\t*) verb=${COMP_WORDS[i]}; break ;;\n"
 		"\t\tesac\n"
 		"\tdone\n"
+		"\tcase \"$verb $prev\" in\n"
+		"\t*' -s'|*' -c'|*' --file') mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); return ;;\n"
+		"\t*' --priority') words='urgent high normal low' ;;\n"
+		"\t'migrate --status') ;;\n"
+		"\t*' --status') words='pending claimed running completed failed cancelled held' ;;\n"
+		"\t*' --roles') words='create existing none' ;;\n"
+		"\tesac\n"
+		"\tif [[ -n $words ]]; then\n"
+		"\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\"); return\n"
+		"\tfi\n"
 		"\tcase $verb in\n"
 		"\t'') words=\"$verbs -s -c --json --help --version\" ;;\n", out);
 	for (int id = 0; id < COMMAND_COUNT; id++) {

@@ -4,6 +4,6 @@
 
 #include <stdio.h>
 
-void completion_bash(FILE *out); /* contrib/completion/jobqctl.bash is this */
+void completion_bash(FILE *out); /* contrib/completion/jobqctl is this */
 
 #endif

@@ -23,3 +23,7 @@ libjobqctl_a_SOURCES = \
 bin_PROGRAMS += jobqctl
 jobqctl_SOURCES = src/jobqctl/main.c
 jobqctl_LDADD = libjobqctl.a libshm.a libconf.a libpg.a libbase.a $(PQ_LIBS) $(EVENT_LIBS) $(JANSSON_LIBS)
+
+dist_man_MANS += docs/jobqctl.1
+bashcompletiondir = $(datadir)/bash-completion/completions
+dist_bashcompletion_DATA = contrib/completion/jobqctl

@@ -148,8 +148,8 @@ static void queue_row(struct table *table, const json_t *queue)
 static void queues(const struct screen *s)
 {
 	static const struct table_column columns[] = {
-		{"QUEUE", false, 8}, {"STATE", false, 0}, {"WORKERS", true, 0}, {"PENDING", true, 0}, {"OLDEST", true, 0}, {"LATER", true, 0},
-		{"FLYING", true, 0}, {"HELD", true, 0}, {"DONE", true, 0}, {"FAILED", true, 0}, {"JOBS/S", true, 0},
+		{"QUEUE", false, 8}, {"STATE", false, 0}, {"WORK", true, 0}, {"PENDING", true, 0}, {"OLDEST", true, 0}, {"LATER", true, 0},
+		{"FLY", true, 0}, {"HELD", true, 0}, {"DONE", true, 0}, {"FAILED", true, 0}, {"JOBS/S", true, 0},
 	};
 	const json_t *list = doc_at(s->doc, "queues"), *queue;
 	size_t i;

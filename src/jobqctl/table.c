@@ -93,7 +93,7 @@ void table_paragraph(struct buf *out, size_t indent, const char *label, const ch
 	struct buf whole = {0};
 	size_t room = width == 0 ? SIZE_MAX : width > indent ? width - indent : 1;
 
-	buf_puts(&whole, label);
+	width_printable(&whole, label);
 	width_printable(&whole, text);
 	const char *at = buf_str(&whole);
 	for (size_t line = 1; *at != '\0'; line++) {
