@@ -247,7 +247,8 @@ bool http_header(struct http_request *r, const char *name, const char *value, si
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)value[i] < 0x20 || value[i] == 0x7f)
 			return false;
-	char *line = len == 0 ? xasprintf("%s;", name) : xasprintf("%s: %.*s", name, (int)len, value); /* "name;" is libcurl's empty value */
+	/* "name;" is how libcurl is told of an empty value */
+	char *line = len == 0 ? xasprintf("%s;", name) : xasprintf("%s: %.*s", name, (int)len, value);
 	struct curl_slist *list = curl_slist_append(r->headers, line);
 	free(line);
 	if (list == NULL)

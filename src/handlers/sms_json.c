@@ -148,8 +148,8 @@ static bool sms_json_put_headers(const struct json_driver *d, struct fields *f, 
 	return good;
 }
 
-static bool sms_json_render(const struct json_driver *d, struct fields *f, const char *ref, struct http_request *r, struct buf *body,
-	char *err, size_t errlen)
+static bool sms_json_render(const struct json_driver *d, struct fields *f, const char *ref, struct http_request *r,
+	struct buf *body, char *err, size_t errlen)
 {
 	char missing[64];
 

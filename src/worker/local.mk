@@ -9,3 +9,4 @@ libworker_a_SOURCES = \
 	src/worker/service.c src/worker/service.h \
 	src/worker/timeout.c src/worker/timeout.h \
 	src/worker/worker.c src/worker/worker.h
+EXTRA_DIST += docs/protocol.md docs/decisions/http-one-request.md
