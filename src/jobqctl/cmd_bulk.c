@@ -147,8 +147,8 @@ static int by_filter(struct bulk *bulk, json_t *filter, const char *last_id)
 	return CTL_OK;
 }
 
-/* "pending 98, unknown 2", and for few jobs a line each; *unknown counts those */
-static void print_results(const struct bulk *bulk, bool each, size_t *unknown)
+/* "pending 98, unknown 2", or for few jobs a line each */
+static void print_results(const struct bulk *bulk, bool each)
 {
 	json_t *counts = json_object();
 	const json_t *one;
@@ -156,10 +156,8 @@ static void print_results(const struct bulk *bulk, bool each, size_t *unknown)
 	const char *word;
 	size_t i, n = 0;
 
-	*unknown = 0;
 	json_array_foreach(bulk->results, i, one) {
 		const char *result = doc_text(one, "result");
-		*unknown += strcmp(result, "unknown") == 0;
 		if (each)
 			printf("%s %s\n", doc_text(one, "id"), result);
 		(void)json_object_set_new(counts, result, json_integer(json_integer_value(json_object_get(counts, result)) + 1));
@@ -174,8 +172,6 @@ static void print_results(const struct bulk *bulk, bool each, size_t *unknown)
 
 static int report(const struct bulk *bulk, bool each, int code)
 {
-	size_t unknown = 0;
-
 	if (bulk->ctl->args.json) {
 		json_t *doc = json_pack("{s:I,s:O}", "count", (json_int_t)json_array_size(bulk->results), "results", bulk->results);
 		int written = ctl_json(doc);
@@ -183,10 +179,8 @@ static int report(const struct bulk *bulk, bool each, int code)
 		return code != CTL_OK ? code : written;
 	}
 	if (code == CTL_OK || json_array_size(bulk->results) > 0)
-		print_results(bulk, each, &unknown);
+		print_results(bulk, each);
 	int written = ctl_done();
-	if (code == CTL_OK && each && unknown > 0)
-		return CTL_ERROR; /* it was asked for by name */
 	return code != CTL_OK ? code : written;
 }
 

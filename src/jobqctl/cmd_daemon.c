@@ -17,6 +17,8 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/mem.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "jobqctl/ctl.h"
 #include "jobqctl/doc.h"
@@ -208,6 +210,28 @@ static void print_config(const json_t *list)
 	table_free(table);
 }
 
+/* The daemon knows no such key: say which one may have been meant. */
+static int no_key(struct ctl *ctl, const char *key)
+{
+	json_t *list;
+	char *no = xstrdup(ctl->client.error);
+
+	if (client_call(&ctl->client, "config", NULL, &list) == CLIENT_OK) {
+		size_t n = json_array_size(list);
+		const char **names = xcalloc(n + 1, sizeof *names);
+		for (size_t i = 0; i < n; i++)
+			names[i] = doc_text(json_array_get(list, i), "key");
+		int near = text_nearest(key, names, n);
+		(void)ctl_fail(CTL_ERROR, "%s%s%s%s", no, near >= 0 ? "; did you mean " : "", near >= 0 ? names[near] : "", near >= 0 ? "?" : "");
+		free(names);
+		json_decref(list);
+	} else {
+		(void)ctl_fail(CTL_ERROR, "%s", no);
+	}
+	free(no);
+	return CTL_ERROR;
+}
+
 int cmd_config(struct ctl *ctl)
 {
 	json_t *result;
@@ -217,8 +241,11 @@ int cmd_config(struct ctl *ctl)
 		return code;
 	if (ctl->args.nwords == 1 && json_object_set_new(ctl->args.sent, "key", json_string(ctl->args.words[0])) != 0)
 		return ctl_fail(CTL_USAGE, "the key is not UTF-8");
-	if ((code = call(ctl, &result)) != CTL_OK)
-		return code;
+	enum client_result rc = client_call(&ctl->client, "config", json_incref(ctl->args.sent), &result);
+	if (rc == CLIENT_ERROR && ctl->args.nwords == 1 && strcmp(ctl->client.code, "not_found") == 0)
+		return no_key(ctl, ctl->args.words[0]);
+	if (rc != CLIENT_OK)
+		return ctl_failed(ctl, rc);
 	if (ctl->args.json) {
 		code = ctl_json(result);
 	} else {

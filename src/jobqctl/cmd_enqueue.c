@@ -32,7 +32,7 @@ struct load { /* a file being enqueued */
 	size_t first, last, jobs; /* of the chunk */
 	size_t sent, existed;     /* jobs that are in, and those of them that were there before */
 	size_t in_to;             /* all lines up to this one are in */
-	json_t *results;          /* --json */
+	json_t *results;          /* --json: of all chunks */
 	bool dry;                 /* checking only */
 };
 
@@ -135,8 +135,12 @@ static int pass(struct load *load)
 
 static int report(struct load *load)
 {
-	if (load->results != NULL)
-		return ctl_json(load->results);
+	if (load->results != NULL) {
+		json_t *doc = json_pack("{s:O}", "results", load->results);
+		int code = ctl_json(doc);
+		json_decref(doc);
+		return code;
+	}
 	printf("%zu jobs enqueued", load->sent - load->existed);
 	if (load->existed > 0)
 		printf(", %zu existed already", load->existed);
@@ -191,7 +195,7 @@ static int enqueue_one(struct ctl *ctl, const char *payload)
 		return code;
 	const json_t *one = json_array_get(json_object_get(result, "results"), 0);
 	if (ctl->args.json) {
-		code = ctl_json(one);
+		code = ctl_json(result);
 	} else {
 		if (json_is_false(json_object_get(one, "created")))
 			(void)ctl_fail(CTL_OK, "this unique key has an unfinished job already");
@@ -205,11 +209,11 @@ static int enqueue_one(struct ctl *ctl, const char *payload)
 int cmd_enqueue(struct ctl *ctl)
 {
 	const char *file = args_value(&ctl->args, "file");
-	int code = ctl_words(ctl, 1, file == NULL ? 2 : 1);
+	int code = ctl_words(ctl, file == NULL ? 1 : 0, file == NULL ? 2 : 1);
 
 	if (code != CTL_OK)
 		return code;
-	if (json_object_set_new(ctl->args.sent, "queue", json_string(ctl->args.words[0])) != 0)
+	if (ctl->args.nwords > 0 && json_object_set_new(ctl->args.sent, "queue", json_string(ctl->args.words[0])) != 0)
 		return ctl_fail(CTL_USAGE, "the queue's name is not UTF-8");
 	return file != NULL ? enqueue_file(ctl, file) : enqueue_one(ctl, ctl->args.nwords == 2 ? ctl->args.words[1] : NULL);
 }
