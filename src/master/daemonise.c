@@ -58,20 +58,24 @@ int master_daemonise(void)
 	return fds[1];
 }
 
+void master_daemonise_detach(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int i = 0; null >= 0 && i <= STDERR_FILENO; i++)
+		(void)dup2(null, i);
+	if (null > STDERR_FILENO)
+		(void)close(null);
+}
+
 void master_daemonise_tell(int fd, int exit_code)
 {
 	unsigned char code = (unsigned char)exit_code;
 
 	if (fd < 0)
 		return;
-	if (exit_code == JOBQ_EXIT_OK) {
-		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-		for (int i = 0; null >= 0 && i <= 2; i++)
-			(void)dup2(null, i);
-		if (null > 2)
-			(void)close(null);
-	}
+	if (exit_code == JOBQ_EXIT_OK)
+		master_daemonise_detach();
 	while (write(fd, &code, 1) < 0 && errno == EINTR)
 		;
 	(void)close(fd);

@@ -6,5 +6,6 @@
  * master_daemonise_tell, or -1 when there is no fork to be had (said on stderr). */
 int master_daemonise(void);
 void master_daemonise_tell(int fd, int exit_code); /* 0: it serves; the terminal is let go. Closes fd. */
+void master_daemonise_detach(void);                    /* descriptors 0 to 2 become /dev/null */
 
 #endif

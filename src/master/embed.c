@@ -101,7 +101,8 @@ int master_embed_open(struct master *m, char *err, size_t errlen)
 	e->tmp_dir = xasprintf("%s/data.tmp", m->state_dir);
 	e->log_path = xasprintf("%s/postgresql.log", m->state_dir);
 	e->socket_dir = xasprintf("%s/pg", m->run_dir);
-	e->admin_database = conninfo(e, "postgres", "jobq_admin connect_timeout=10");
+	e->admin_maintenance = conninfo(e, "postgres", "jobq_admin connect_timeout=10");
+	e->admin_database = conninfo(e, "jobq", "jobq_admin connect_timeout=10");
 	e->owner_database = conninfo(e, "jobq", "jobq_owner");
 	e->database = conninfo(e, "jobq", "jobq_worker");
 	int rc = find_programs(e, err, errlen);
@@ -119,6 +120,7 @@ void master_embed_close(struct master *m)
 	free(e->tmp_dir);
 	free(e->log_path);
 	free(e->socket_dir);
+	free(e->admin_maintenance);
 	free(e->admin_database);
 	free(e->owner_database);
 	free(e->database);

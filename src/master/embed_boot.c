@@ -55,28 +55,38 @@ static int has_database(PGconn *conn)
 	return there;
 }
 
-static bool boot(PGconn *conn)
+static bool make_database(PGconn *conn)
 {
-	if (!run(conn, "roles", pg_roles_sql))
-		return false;
-	if (!run(conn, "roles", "ALTER ROLE jobq_owner LOGIN; ALTER ROLE jobq_worker LOGIN; ALTER ROLE jobq_producer LOGIN; "
-	                        "ALTER ROLE jobq_reader LOGIN"))
-		return false;
 	int there = has_database(conn);
-	return there > 0 || (there == 0 && run(conn, "database", "CREATE DATABASE jobq OWNER jobq_owner"));
+
+	return there > 0 || (there == 0 && run(conn, "making the database", "CREATE DATABASE jobq"));
+}
+
+/* inside the database, since what a role may do is granted there */
+static bool make_roles(PGconn *conn)
+{
+	return run(conn, "making the roles", pg_roles_sql)
+		&& run(conn, "letting the roles in", "ALTER ROLE jobq_owner LOGIN; ALTER ROLE jobq_worker LOGIN; "
+		                                     "ALTER ROLE jobq_producer LOGIN; ALTER ROLE jobq_reader LOGIN")
+		&& run(conn, "giving the database its owner", "ALTER DATABASE jobq OWNER TO jobq_owner");
+}
+
+static bool with_connection(const char *conninfo, bool (*step)(PGconn *conn))
+{
+	PGconn *conn = PQconnectdb(conninfo);
+	bool good = PQstatus(conn) == CONNECTION_OK;
+
+	if (!good)
+		complain("cannot connect", PQerrorMessage(conn));
+	(void)PQsetNoticeProcessor(conn, quiet, NULL);
+	good = good && step(conn);
+	PQfinish(conn);
+	return good;
 }
 
 int master_embed_boot(const struct embed *e)
 {
-	PGconn *conn = PQconnectdb(e->admin_database);
-	int code = JOBQ_EXIT_RUNTIME;
+	bool good = with_connection(e->admin_maintenance, make_database) && with_connection(e->admin_database, make_roles);
 
-	if (PQstatus(conn) != CONNECTION_OK) {
-		complain("cannot connect", PQerrorMessage(conn));
-	} else {
-		(void)PQsetNoticeProcessor(conn, quiet, NULL);
-		code = boot(conn) ? JOBQ_EXIT_OK : JOBQ_EXIT_RUNTIME;
-	}
-	PQfinish(conn);
-	return code;
+	return good ? JOBQ_EXIT_OK : JOBQ_EXIT_RUNTIME;
 }

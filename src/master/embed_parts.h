@@ -15,7 +15,7 @@ enum embed_state { EMBED_DOWN, EMBED_INIT, EMBED_START, EMBED_BOOT, EMBED_UP, EM
 struct embed {
 	enum embed_state state;
 	char *bin_dir, *data_dir, *tmp_dir, *socket_dir, *log_path;
-	char *admin_database, *owner_database, *database; /* conninfos */
+	char *admin_maintenance, *admin_database, *owner_database, *database; /* conninfos */
 	pid_t pid;        /* of the postmaster; 0 = none */
 	bool adopted;     /* it is not our child: its death is seen by looking */
 	pid_t helper;     /* initdb or boot; 0 = none */

@@ -3,8 +3,8 @@
  *
  * Runs in the master. Carries requests of the control socket one way and their answers the other, and events: "drain" to the
  * dispatcher, "uncounted" from it. Nothing here waits: what the dispatcher does not read is kept up to a bound, then sending
- * is refused; a line that is too long or not JSON ends the link, and with it the requests under way (the dispatcher itself
- * is left alone: its death is reap.c's business). After its death what it had still written is read to the end.
+ * is refused; a line that is too long ends the link, and with it the requests under way (the dispatcher itself is left
+ * alone: its death is reap.c's business). After its death what it had still written is read to the end.
  */
 #include "config.h"
 
@@ -95,10 +95,8 @@ static bool drain(struct master *m)
 			return false;
 		l->lines.in.len += (size_t)n;
 		for (const char *line; (line = master_lines_next(&l->lines, &len)) != NULL; master_lines_take(&l->lines, len)) {
-			if (!on_line(m, line, len)) {
-				broken(m, "a line that is not a JSON object");
-				return true;
-			}
+			if (!on_line(m, line, len))
+				log_error("the dispatcher's control channel: a line that is not a JSON object: skipped");
 		}
 		if (l->lines.in.len > LINE_MAX) {
 			broken(m, "a line that is too long");

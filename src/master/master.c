@@ -147,6 +147,8 @@ int master_main(struct conf *conf, bool daemonise)
 	int code = master_setup(m, conf, err, sizeof err);
 	if (code != JOBQ_EXIT_OK) {
 		(void)fprintf(stderr, "jobqd: %s\n", err);
+		if (m->log_open && strcmp(conf->jobqd.log, "stderr") != 0)
+			log_error("%s", err);
 	} else {
 		log_info("jobqd %s starts: pid=%ld config=%s", PACKAGE_VERSION, (long)getpid(), m->conf->path);
 		code = run(m);

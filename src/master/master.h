@@ -40,7 +40,7 @@ struct proc { /* what runs in the slot of the same index; pid 0 = nothing */
 	bool ready;          /* it was seen ready */
 	bool killed;         /* we killed it for a reason that the dispatcher posted: does not count */
 	bool mute;           /* its silence was logged */
-	int64_t started_ns, kill_at_ns; /* mono; kill_at 0 = never */
+	int64_t started_ns, died_ns, kill_at_ns; /* mono; kill_at 0 = never */
 	uint32_t innocent;   /* the death of this generation does not count (the dispatcher said so) */
 };
 
@@ -89,6 +89,7 @@ struct master {
 	int dispatch_fd, lock_fd;
 	int parent_fd;               /* -d: who waits for our exit code or 0; -1 */
 	bool daemon;
+	bool log_open;
 	gid_t admin_gid;             /* of admin_group, or MASTER_ACCESS_NO_GROUP */
 
 	struct event *tick;

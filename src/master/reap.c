@@ -148,6 +148,7 @@ static void bury(struct master *m, struct proc *proc, int status)
 	master_slot_bury(m, proc, &o);
 	proc->pid = 0;
 	proc->seat = NULL;
+	proc->died_ns = clock_mono_ns();
 }
 
 void master_reap(struct master *m)

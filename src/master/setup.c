@@ -143,6 +143,7 @@ static int open_identity(struct master *m, char *err, size_t errlen)
 		rc = master_privilege_drop(m->conf, err, errlen);
 	if (rc == JOBQ_EXIT_OK && master_setup_log(m->conf, m->daemon, err, errlen) != 0)
 		rc = JOBQ_EXIT_PERMISSION;
+	m->log_open = rc == JOBQ_EXIT_OK;
 	if (rc == JOBQ_EXIT_OK)
 		log_context(m->node, "master", NULL, SLOT_MASTER);
 	if (rc == JOBQ_EXIT_OK)

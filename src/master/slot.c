@@ -18,6 +18,8 @@
 #include "shm/held.h"
 #include "shm/seg.h"
 
+#define SEEN_DEAD_NS (1 * NS_PER_S) /* the dispatcher looks for dead slots: time to see that it is one */
+
 bool master_slot_empty(const struct shm_slot *slot)
 {
 	struct held held;
@@ -119,7 +121,9 @@ void master_slot_tidy(struct master *m)
 		if (m->procs[i].pid != 0 || state == PROC_FREE || !master_slot_empty(slot))
 			continue;
 		const struct seat *seat = mourner(m, i);
-		uint32_t wanted = seat == NULL ? PROC_FREE : seat->backoff.hold != MASTER_HOLD_NONE ? PROC_CRASH_LOOP : PROC_DEAD;
+		uint32_t wanted = seat == NULL ? PROC_FREE : PROC_DEAD;
+		if (seat != NULL && seat->backoff.hold != MASTER_HOLD_NONE && clock_mono_ns() - m->procs[i].died_ns >= SEEN_DEAD_NS)
+			wanted = PROC_CRASH_LOOP;
 		if (wanted != state)
 			atomic_store(&slot->state, wanted);
 	}

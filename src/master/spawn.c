@@ -27,6 +27,7 @@
 #include "jobq/child.h"
 #include "jobq/exit.h"
 #include "master/control.h"
+#include "master/daemonise.h"
 #include "master/embed.h"
 #include "master/link.h"
 #include "master/master.h"
@@ -65,6 +66,8 @@ static void drop_masters_things(struct master *m)
 	m->lifeline[1] = -1;
 	if (m->parent_fd >= 0)
 		(void)close(m->parent_fd);
+	if (m->daemon)
+		master_daemonise_detach(); /* whoever reads the terminal's pipe must not wait for us */
 }
 
 pid_t master_spawn_fork(struct master *m)

@@ -11,12 +11,12 @@
 #include <event2/event.h>
 #include <jansson.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "jobq/child.h"
 #include "jobq/exit.h"
@@ -70,7 +70,7 @@ static void answer(struct dummy *d, const char *line, size_t len)
 
 	if (json_object_get(message, "event") != NULL)
 		shm_cell_set(&d->child->slot->doing, json_string_value(json_object_get(message, "event")));
-	else if (strcmp(d->mood, "mute") != 0 && dprintf(d->child->control, "%s\n", text) < 0)
+	else if (strcmp(d->mood, "mute") != 0 && (!io_write_all(d->child->control, text, strlen(text)) || !io_write_all(d->child->control, "\n", 1)))
 		log_error("cannot answer");
 	free(text);
 	json_decref(reply);
@@ -127,7 +127,7 @@ static int run(struct child *child, const char *mood)
 	watch(&d, SIGUSR1, EV_SIGNAL, reopen, NULL);
 	watch(&d, child->lifeline, EV_READ, leave, NULL);
 	watch(&d, -1, 0, beat, &second);
-	if (child->control >= 0)
+	if (child->control >= 0 && io_set_nonblock(child->control, false) == 0)
 		watch(&d, child->control, EV_READ, on_control, NULL);
 	if (strcmp(d.mood, "hold") == 0)
 		(void)shm_held_add(child->slot, &hint, 4711, 1, false);
