@@ -20,6 +20,7 @@
 
 #define CLAIM_MAX 1000
 #define CLAIM_WORTH 100        /* a smaller claim waits unless a worker would run dry */
+#define RETRY_NS (500 * NS_PER_MS)
 #define PREFETCH_MIN_NS (50 * NS_PER_MS)
 
 struct claim_call {
@@ -155,9 +156,9 @@ static void claim_answer(void *arg, const struct pg_result *result)
 		int64_t now_us = dispatcher_db_now_us(call->d);
 		for (size_t i = 0; i < call->nasks; i++)
 			backlog_unclaimed(&call->queue->backlog, &call->asks[i], now_us);
+		call->queue->claim_not_before_ns = clock_mono_ns() + RETRY_NS;
 		if (result->status != PG_LOST && result->status != PG_TRANSIENT)
 			log_error("claim of queue %s failed: %s (%s)", call->queue->name, result->error, result->sqlstate);
-		call->d->wake.next_poll_ns = clock_mono_ns() + NS_PER_S;
 	}
 	dispatcher_pump(call->d);
 	free(call);
@@ -214,6 +215,8 @@ static void claim_send(struct dispatcher *d, struct claim_call *call)
 static void claim_queue(struct dispatcher *d, struct queue *queue)
 {
 	int64_t room = claim_room(queue);
+	if (clock_mono_ns() < queue->claim_not_before_ns)
+		return;
 	if (queue->claiming || queue->paused || queue->gate_closed || queue->nworkers == 0 || !worth_a_claim(queue, room))
 		return;
 	struct claim_call *call = xcalloc(1, sizeof *call);

@@ -28,6 +28,7 @@ struct call {
 	enum kind kind;
 	int32_t leaf;      /* day number of the leaf, MOVE only */
 	int32_t expire_on; /* MOVE only */
+	bool closed;       /* one job that is written by itself */
 	size_t n;
 	struct job *jobs[];
 };
@@ -60,12 +61,17 @@ static enum kind kind_of(const struct dispatcher *d, const struct job *job, int3
 	return job->end == END_COMPLETED && !job->result && !job->error ? KIND_MOVE_DONE : KIND_MOVE;
 }
 
+static size_t bytes_of(const struct job *job)
+{
+	return job->item.bytes + job->error_len + job->result_len;
+}
+
 void complete_add(struct dispatcher *d, struct job *job)
 {
 	job->state = JOB_ENDED;
 	TAILQ_INSERT_TAIL(&d->fates, job, link);
 	d->fates_count++;
-	d->fates_bytes += sizeof *job + job->error_len + job->result_len;
+	d->fates_bytes += bytes_of(job);
 	dispatcher_pump(d);
 }
 
@@ -97,7 +103,7 @@ static void round_step_done(struct dispatcher *d)
 		TAILQ_REMOVE(&d->round.jobs, job, link);
 		TAILQ_INSERT_HEAD(&d->fates, job, link);
 		d->fates_count++;
-		d->fates_bytes += sizeof *job + job->error_len + job->result_len;
+		d->fates_bytes += bytes_of(job);
 	}
 	if (FAULT(before_ack))
 		log_warn("fault point before_ack");
@@ -185,6 +191,21 @@ static void settle_written(struct call *call, const PGresult *res)
 	free(missing);
 }
 
+/* PostgreSQL refuses a value: a result that is JSON but not jsonb (a \\u0000, a number too long). One by one the bad one is found,
+ * and goes without its result: the job has ended all the same. */
+static void find_bad_value(struct call *call, const char *why)
+{
+	struct job *job = call->jobs[0];
+	for (size_t i = 0; i < call->n; i++)
+		call->jobs[i]->by_itself = true;
+	if (call->n > 1)
+		return;
+	log_warn("job %lld: its result cannot be stored and is dropped: %s", (long long)job->id, why);
+	free(job->result);
+	job->result = NULL;
+	job->result_len = 0;
+}
+
 static void write_answer(void *arg, const struct pg_result *result)
 {
 	struct call *call = arg;
@@ -196,6 +217,9 @@ static void write_answer(void *arg, const struct pg_result *result)
 			call->jobs[i]->lost_reply |= result->status == PG_LOST;
 		if (result->status == PG_SCHEMA)
 			leaf_forget(d, call->leaf);
+		if (result->status == PG_DATA)
+			find_bad_value(call, result->error);
+		d->complete_not_before_ns = clock_mono_ns() + RETRY_NS;
 		if (result->status != PG_LOST)
 			log_warn("outcomes could not be written, they are written again: %s (%s)", result->error, result->sqlstate);
 	}
@@ -290,14 +314,15 @@ static bool send_call(struct dispatcher *d, struct call *call)
 
 /* ---- a round ---- */
 
-static struct call *call_for(struct dispatcher *d, struct call **calls, size_t *ncalls, enum kind kind, int32_t expire_on, size_t most)
+static struct call *call_for(struct dispatcher *d, struct call **calls, size_t *ncalls, enum kind kind, int32_t expire_on, size_t most,
+	bool by_itself)
 {
 	int32_t leaf = expire_on ? leaf_of(expire_on) : 0;
-	for (size_t i = 0; i < *ncalls; i++)
-		if (calls[i]->kind == kind && calls[i]->expire_on == expire_on)
+	for (size_t i = 0; i < *ncalls && !by_itself; i++)
+		if (calls[i]->kind == kind && calls[i]->expire_on == expire_on && !calls[i]->closed)
 			return calls[i];
 	struct call *call = xmalloc(sizeof *call + most * sizeof call->jobs[0]);
-	*call = (struct call){.d = d, .kind = kind, .leaf = leaf, .expire_on = expire_on};
+	*call = (struct call){.d = d, .kind = kind, .leaf = leaf, .expire_on = expire_on, .closed = by_itself};
 	calls[(*ncalls)++] = call;
 	return call;
 }
@@ -318,12 +343,12 @@ static size_t gather(struct dispatcher *d, struct call *calls[CALLS_MAX])
 			leaf_make(d, expire_on);
 			continue;
 		}
-		struct call *call = call_for(d, calls, &ncalls, kind, expire_on, most);
+		struct call *call = call_for(d, calls, &ncalls, kind, expire_on, most, job->by_itself);
 		call->jobs[call->n++] = job;
 		TAILQ_REMOVE(&d->fates, job, link);
 		TAILQ_INSERT_TAIL(&d->round.jobs, job, link);
 		d->fates_count--;
-		d->fates_bytes -= sizeof *job + job->error_len + job->result_len;
+		d->fates_bytes -= bytes_of(job);
 		taken++;
 	}
 	return ncalls;
@@ -354,7 +379,7 @@ static bool lease_lets_us_write(const struct dispatcher *d)
 void complete_pump(struct dispatcher *d)
 {
 	struct call *calls[CALLS_MAX];
-	if (d->round.active || (TAILQ_EMPTY(&d->fates) && d->dead_claims.len == 0) || !lease_lets_us_write(d))
+	if (d->round.active || clock_mono_ns() < d->complete_not_before_ns || (TAILQ_EMPTY(&d->fates) && d->dead_claims.len == 0) || !lease_lets_us_write(d))
 		return;
 	if (FAULT(before_complete))
 		log_warn("fault point before_complete");

@@ -70,7 +70,7 @@ static void read_samples(struct dispatcher *d)
 /* A second in which a due job waits for a token counts once. */
 static void count_exceeded(struct queue *queue)
 {
-	bool waiting = queue->buffer.entries > 0 || queue->unbegun > 0;
+	bool waiting = queue->buffer.entries > 0 || queue->assigned > 0;
 	if (waiting && shm_limit_wait(&queue->shm->limit, clock_mono_ns()) > 0)
 		counter_add(queue, COUNTER_rate_exceeded, 1);
 }

@@ -2,7 +2,7 @@
  * dispatcher/dispatcher.c: the dispatcher process: its start, its loop, its leaving.
  *
  * Runs in the dispatcher; see dispatcher.h for the map of this folder. Two drivers: the pump, which runs once at the end of each
- * loop turn in which something changed (complete, hand out, claim, in this order: what ends makes room), and the second's
+ * loop turn in which something changed (complete, acknowledge, hand out, claim, in this order: what ends makes room), and the second's
  * timer for everything periodic. Leaving (SIGTERM, or the master's death): nothing more is claimed, buffered rows are
  * released, outcomes that are known are committed, then the node's row goes; bounded by LEAVE_NS.
  */
@@ -77,6 +77,8 @@ static void set_timer(struct dispatcher *d, int64_t now)
 		wait = BURY_NS;
 	if (d->phase == PHASE_RUN && d->lease_ok && !d->wake.polling && d->wake.next_poll_ns - now < wait)
 		wait = d->wake.next_poll_ns - now;
+	if (!TAILQ_EMPTY(&d->fates) && !d->round.active && d->complete_not_before_ns > now && d->complete_not_before_ns - now < wait)
+		wait = d->complete_not_before_ns - now;
 	int64_t due = BACKLOG_NEVER;
 	for (size_t i = 0; i < d->nqueues; i++)
 		if (backlog_next_due(&d->queues[i].backlog) < due)
@@ -102,17 +104,6 @@ void dispatcher_pump(struct dispatcher *d)
 	event_active(d->pump, EV_TIMEOUT, 0);
 }
 
-static void release_buffered(struct dispatcher *d)
-{
-	struct buffer_item *items[64];
-	bool alone;
-	size_t n;
-	for (size_t q = 0; q < d->nqueues; q++)
-		while ((n = buffer_take(&d->queues[q].buffer, 64, true, items, &alone)) > 0)
-			for (size_t i = 0; i < n; i++)
-				outcome_release(d, (struct job *)(void *)((char *)items[i] - offsetof(struct job, item)));
-}
-
 static void unregistered(void *arg, const struct pg_result *result)
 {
 	struct dispatcher *d = arg;
@@ -132,7 +123,7 @@ static void step_leaving(struct dispatcher *d)
 {
 	if (d->phase == PHASE_LEAVE)
 		return;
-	release_buffered(d);
+	outcome_release_buffered(d, NULL, NULL);
 	complete_pump(d);
 	if (!d->lease_ok || (complete_idle(d) && !claims_under_way(d) && d->phase == PHASE_RUN)) {
 		bool hand_over = d->jobs != NULL; /* jobs in workers: the next incarnation adopts them by our row */
@@ -155,12 +146,12 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	if (d->draining)
-		release_buffered(d);
+		outcome_release_buffered(d, NULL, NULL);
 	complete_pump(d);
+	workers_send_acks(d); /* before new batches: a worker must have forgotten a job before it can come again */
 	handout_pump(d);
 	claim_pump(d);
 	wake_step(d);
-	workers_send_acks(d);
 	set_timer(d, clock_mono_ns());
 }
 

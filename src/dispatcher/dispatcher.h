@@ -77,6 +77,7 @@ struct job {
 	int crashes;
 	enum job_state state;
 	bool alone, cancel, cancel_sent, running, lost_reply, timed_out;
+	bool by_itself;          /* ENDED: a statement failed over some value: write it in one of its own */
 	uint64_t batch_id;
 	/* progress, until written */
 	bool progress_new;
@@ -128,8 +129,9 @@ struct queue {
 	struct worker_list *workers;
 	uint32_t nworkers;
 	uint32_t in_flight;      /* job objects of this queue */
-	uint32_t unbegun;        /* assigned and without outcome */
+	uint32_t assigned;       /* in its workers, without outcome */
 	bool claiming;           /* a claim is under way */
+	int64_t claim_not_before_ns; /* after a failed claim */
 	int64_t claim_sent_ns, claim_took_ns; /* smoothed duration */
 	double jobs_per_s;       /* smoothed rate of outcomes */
 	bool paused, pause_unstored; /* unstored: asked for here while the database was away */
@@ -188,6 +190,7 @@ struct dispatcher {
 	struct job_list adopted; /* ASSIGNED to a worker that has not said hello yet */
 	struct job_list fates;   /* ENDED, not yet in a round */
 	size_t fates_count, fates_bytes;
+	int64_t complete_not_before_ns; /* after a failed statement */
 	struct round round;
 	struct buf dead_claims;  /* tokens (int64) of claims without jobs, to be deleted */
 	struct buf dead_cancels; /* ids (int64) whose cancel request is settled */
@@ -273,6 +276,7 @@ void outcome_ended_unseen(struct dispatcher *d, struct job *job);         /* its
 void outcome_unstarted(struct dispatcher *d, struct job *job);            /* to the buffer, or to the database when leaving */
 void outcome_timed_out(struct dispatcher *d, struct job *job);
 void outcome_release(struct dispatcher *d, struct job *job);              /* to the database as it was */
+void outcome_release_buffered(struct dispatcher *d, const struct queue *queue, const char *tenant); /* NULL: of all queues, all tenants */
 void outcome_cancelled(struct dispatcher *d, struct job *job);
 /* complete.c */
 void complete_add(struct dispatcher *d, struct job *job); /* job is ENDED and its fate is set */

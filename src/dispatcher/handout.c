@@ -51,7 +51,7 @@ static void assign(struct worker *worker, struct job *job, uint64_t batch_id, bo
 	TAILQ_INSERT_TAIL(&worker->jobs, job, link);
 	worker->assigned++;
 	worker->held++;
-	worker->queue->unbegun++;
+	worker->queue->assigned++;
 }
 
 static void send_batch(struct worker *worker, struct buffer_item *const *items, size_t n, bool alone)
@@ -96,6 +96,27 @@ static struct worker *least_loaded(const struct queue *queue, bool idle_only)
 	return best;
 }
 
+/* Jobs of a worker whose effect has begun, as its slot shows them. */
+static uint32_t begun_of(const struct worker *worker)
+{
+	const struct shm_slot *slot = shm_slot_at(worker->d->child->shm, worker->slot);
+	uint32_t n = 0;
+	for (uint32_t i = 0; slot && i < SHM_HELD; i++)
+		n += atomic_load_explicit(&slot->held[i].state, memory_order_relaxed) >= HELD_BEGUN;
+	return n < worker->assigned ? n : worker->assigned;
+}
+
+/* Jobs that lie in the queue's workers and wait for their turn to be sent. */
+static uint32_t unbegun(const struct queue *queue)
+{
+	const struct worker *worker;
+	uint32_t n = 0;
+	TAILQ_FOREACH(worker, queue->workers, link)
+		if (worker->queue == queue && worker->assigned > 0)
+			n += worker->assigned - begun_of(worker);
+	return n;
+}
+
 /* A limited queue: what may lie in its workers, not yet sent. */
 static int64_t limited_room(const struct queue *queue)
 {
@@ -105,7 +126,7 @@ static int64_t limited_room(const struct queue *queue)
 	int64_t most = (int64_t)(limit / 2);
 	if (most < queue->nworkers)
 		most = queue->nworkers;
-	return most - queue->unbegun;
+	return most - unbegun(queue);
 }
 
 static int64_t batch_room(const struct queue *queue)
@@ -113,7 +134,7 @@ static int64_t batch_room(const struct queue *queue)
 	int64_t room = queue->conf->k.batch_size;
 	int64_t limited = limited_room(queue);
 	if (queue->gate_probe)
-		return queue->unbegun > 0 ? 0 : 1;
+		return queue->assigned > 0 ? 0 : 1;
 	if (limited == INT64_MAX)
 		return room;
 	int64_t fair = limited / (queue->nworkers ? queue->nworkers : 1); /* spread over the workers */

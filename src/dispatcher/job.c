@@ -110,6 +110,6 @@ void job_unassign(struct dispatcher *d, struct job *job)
 	} else {
 		TAILQ_REMOVE(&d->adopted, job, link);
 	}
-	if (job->queue && job->queue->unbegun > 0)
-		job->queue->unbegun--;
+	if (job->queue && job->queue->assigned > 0)
+		job->queue->assigned--;
 }

@@ -266,6 +266,17 @@ void outcome_release(struct dispatcher *d, struct job *job)
 	back(d, job, -1, 0);
 }
 
+void outcome_release_buffered(struct dispatcher *d, const struct queue *queue, const char *tenant)
+{
+	struct job *job, *next;
+	HASH_ITER(hh, d->jobs, job, next) {
+		if (job->state != JOB_BUFFERED || (queue && job->queue != queue) || (tenant && strcmp(job->tenant, tenant) != 0))
+			continue;
+		buffer_remove(&job->queue->buffer, &job->item);
+		outcome_release(d, job);
+	}
+}
+
 void outcome_cancelled(struct dispatcher *d, struct job *job)
 {
 	job->state = JOB_ENDED;

@@ -43,8 +43,12 @@ void tick_pause(struct dispatcher *d, const char *name, const char *tenant, bool
 		return;
 	if (tenant) {
 		backlog_bar(&queue->backlog, tenant, paused, dispatcher_db_now_us(d));
+		if (paused)
+			outcome_release_buffered(d, queue, tenant);
 		return;
 	}
+	if (paused)
+		outcome_release_buffered(d, queue, NULL);
 	queue->paused = paused;
 	atomic_store(&queue->shm->pause_since_real_us, since_us);
 	atomic_store(&queue->shm->pause_until_real_us, until_us);
