@@ -82,6 +82,8 @@ static char *cell_text(const json_t *job, const struct field *field, int64_t now
 {
 	char age[HUMAN_MAX];
 
+	if (strcmp(field->name, "try") == 0 && doc_int(job, "max_retries") < 0) /* the queue's own number */
+		return xasprintf("%lld", (long long)doc_int(job, "retry_count"));
 	if (strcmp(field->name, "try") == 0)
 		return xasprintf("%lld/%lld", (long long)doc_int(job, "retry_count"), (long long)doc_int(job, "max_retries"));
 	if (strcmp(field->name, "age") == 0) {

@@ -125,6 +125,12 @@ static json_t *status_last_exit(const struct shm_slot *slot)
 		"signal", signal != 0 ? json_integer((json_int_t)signal) : json_null(), "doing", shm_status_text(&slot->exit_doing));
 }
 
+/* 0 = not measured yet */
+static json_t *status_bytes(int64_t bytes)
+{
+	return bytes > 0 ? json_integer((json_int_t)bytes) : json_null();
+}
+
 static json_t *status_process(const struct shm *shm, const struct shm_slot *slot, const struct shm_status_now *now)
 {
 	uint32_t state = atomic_load(&slot->state), pid = atomic_load(&slot->pid);
@@ -136,7 +142,7 @@ static json_t *status_process(const struct shm *shm, const struct shm_slot *slot
 		"pid", lives ? json_integer((json_int_t)pid) : json_null(), "generation", (json_int_t)atomic_load(&slot->generation),
 		"restarts", (json_int_t)atomic_load(&slot->restarts), "state", shm_proc_state_name(state),
 		"uptime_s", lives ? json_real(shm_status_age_s(now->mono_ns, atomic_load(&slot->started_mono_ns), NS_PER_S)) : json_null(),
-		"rss_bytes", lives ? json_integer((json_int_t)atomic_load(&slot->rss_bytes)) : json_null(),
+		"rss_bytes", lives ? status_bytes(atomic_load(&slot->rss_bytes)) : json_null(),
 		"doing", lives ? shm_status_text(&slot->doing) : json_null(), "last_exit", status_last_exit(slot));
 }
 
