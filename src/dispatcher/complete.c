@@ -254,6 +254,14 @@ static void param_errors(struct pg_params *p, const struct call *call)
 	pg_array_end(p);
 }
 
+static void param_batches(struct pg_params *p, const struct call *call)
+{
+	pg_array_begin(p, PG_INT8, call->n);
+	for (size_t i = 0; i < call->n; i++)
+		pg_array_int8(p, (int64_t)call->jobs[i]->batch_id);
+	pg_array_end(p);
+}
+
 static void param_move(struct pg_params *p, const struct call *call)
 {
 	pg_array_begin(p, PG_TEXT, call->n);
@@ -291,10 +299,12 @@ static bool send_call(struct dispatcher *d, struct call *call)
 		break;
 	case KIND_MOVE_DONE:
 		pg_param_int4(p, call->expire_on);
+		param_batches(p, call);
 		stmt = leaf_stmt(d, call->leaf, "finish_move_done");
 		break;
 	case KIND_MOVE:
 		pg_param_int4(p, call->expire_on);
+		param_batches(p, call);
 		param_move(p, call);
 		stmt = leaf_stmt(d, call->leaf, "finish_move");
 		break;
