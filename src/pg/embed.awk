@@ -29,7 +29,7 @@ FNR == 1 {
 			next
 		skipping = 0
 	}
-	gsub(/\\/, "\\\\", line)
+	gsub(/\\/, "\\\\&", line)
 	gsub(/"/, "\\\"", line)
 	gsub(/\t/, "\\t", line)
 	gsub(/\?/, "\\?", line)

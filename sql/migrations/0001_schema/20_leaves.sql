@@ -52,16 +52,18 @@ BEGIN
     RETURN leaf;
 END $$;
 
--- The attached leaves of finished rows. `due`: every row in it may go today (UTC).
+-- The attached leaves of finished rows, whatever they are called. `due`: every row in it may go today (UTC).
 CREATE FUNCTION jobq.leaves() RETURNS TABLE(leaf text, from_day date, until_day date, due boolean)
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO'
 AS $$
-    SELECT c.relname::text, d.day, d.day + 7, d.day + 7 <= (now() AT TIME ZONE 'UTC')::date
-    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    CROSS JOIN LATERAL (SELECT to_date(right(c.relname, -7), 'YYYYMMDD')) d(day)
-    WHERE i.inhparent = 'jobq.jobs'::regclass AND c.relname ~ '^jobs_h_[0-9]{8,}$'
-    ORDER BY d.day
+    SELECT b.relname, b.bounds[1]::date, b.bounds[2]::date, b.bounds[2]::date <= (now() AT TIME ZONE 'UTC')::date
+    FROM (SELECT c.relname::text, regexp_match(pg_get_expr(c.relpartbound, c.oid), '^FOR VALUES FROM \(''([^'']+)''\) TO \(''([^'']+)''\)$')
+          FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+          WHERE i.inhparent = 'jobq.jobs'::regclass AND c.relnamespace = 'jobq'::regnamespace) b(relname, bounds)
+    WHERE b.bounds IS NOT NULL
+    ORDER BY 2
 $$;
 
 -- Drops one leaf that is due. It needs jobq.jobs to itself for a moment: it waits at most half a second for that (55P03: try

@@ -4,7 +4,3 @@ CREATE VIEW jobq.jobs_pending AS SELECT * FROM jobq.jobs_live WHERE status = 'pe
 CREATE VIEW jobq.jobs_running AS SELECT * FROM jobq.jobs_live WHERE status IN ('claimed', 'running');
 CREATE VIEW jobq.jobs_completed AS SELECT * FROM jobq.jobs WHERE expire_on < 'infinity' AND status = 'completed';
 CREATE VIEW jobq.jobs_failed AS SELECT * FROM jobq.jobs WHERE expire_on < 'infinity' AND status = 'failed';
-
--- Nobody may call anything but those who are told to (grants.sql).
-REVOKE ALL ON SCHEMA jobq FROM PUBLIC;
-REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA jobq FROM PUBLIC;
