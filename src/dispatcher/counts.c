@@ -3,7 +3,8 @@
  *
  * Runs in the dispatcher. Owns the dispatcher's fields of struct shm_queue (counters apart, which are added where things
  * happen). `pending` is kept by arrivals and claims and put right by an exact count, which uses at most a hundredth of the time and
- * runs every count_max_age at most; the ADMIN link does it, so a long count delays nothing.
+ * runs every count_max_age at most; the GATE link does it,
+ * which is idle nearly always, so a long count delays nothing.
  */
 #include "config.h"
 
@@ -167,7 +168,8 @@ static void count(struct dispatcher *d)
 		return;
 	*call = (struct count_call){.d = d, .sent_ns = clock_mono_ns()};
 	db_params(d);
-	d->counting = db_send(d, DB_ADMIN, "counts", count_answer, call);
+	bool gate_is_idle = d->link[DB_GATE] && d->wake.state != WAKE_ASKED;
+	d->counting = db_send(d, gate_is_idle ? DB_GATE : DB_ADMIN, "counts", count_answer, call);
 	if (!d->counting)
 		free(call);
 }

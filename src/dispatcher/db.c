@@ -2,7 +2,7 @@
  * dispatcher/db.c: the dispatcher's connections and the state of the database as the node shows it.
  *
  * Runs in the dispatcher. Owns d->link. Links: CLAIM claims (and listens), ACK completes and renews the lease, ADMIN does what
- * may be slow, GATE holds the advisory lock of wake.c, LISTEN only when listen_database is set. Each comes back by itself;
+ * may take a while, GATE holds the advisory lock of wake.c and counts, LISTEN only when listen_database is set. Each comes back by itself;
  * when one is lost the state is `waiting` until all are ready again and the lease is renewed. Nothing here ends the process.
  */
 #include "config.h"
@@ -221,7 +221,7 @@ static void link_notify(void *arg, struct pg_conn *conn, const char *channel, co
 static struct pg_conn *link_new(struct dispatcher *d, enum db_link link, const char *conninfo, bool pooler)
 {
 	static const struct pg_calls calls = {.ready = link_ready, .down = link_down, .notify = link_notify};
-	const char *const *setup = link == DB_CLAIM || link == DB_ACK ? setup_hot : link == DB_GATE ? setup_gate : setup_plain;
+	const char *const *setup = link <= DB_ADMIN ? setup_hot : link == DB_GATE ? setup_gate : setup_plain;
 	const struct pg_opts opts = {
 		.name = link_names[link], .conninfo = conninfo, .pooler = pooler, .setup = pooler ? NULL : setup};
 	return pg_conn_new(d->base, &opts, &calls, d);

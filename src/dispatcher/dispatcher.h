@@ -201,8 +201,8 @@ struct dispatcher {
 	uint64_t random;
 	struct buf control_in, control_out;
 	/* when periodic work is due, mono ns */
-	int64_t next_second_ns, next_scan_ns, next_count_ns, next_sweep_ns, next_upkeep_ns, next_tick_ns, next_schema_ns, next_unserved_ns, next_own_ns;
-	bool sweeping, counting, ticking, upkeeping, checking, listing;
+	int64_t next_second_ns, next_scan_ns, next_count_ns, next_sweep_ns, next_upkeep_ns, next_tick_ns, next_schema_ns, next_unserved_ns, next_own_ns, next_heads_ns;
+	bool sweeping, counting, ticking, upkeeping, checking, listing, reading_heads;
 };
 
 /* dispatcher.c */
