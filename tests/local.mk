@@ -146,3 +146,11 @@ check_PROGRAMS += unit_ctl_client
 unit_ctl_client_SOURCES = tests/unit/test_ctl_client.c
 unit_ctl_client_CFLAGS = $(UNIT_CFLAGS)
 unit_ctl_client_LDADD = libjobqctl.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_pg_errors unit_pg_values
+unit_pg_errors_SOURCES = tests/unit/test_pg_errors.c
+unit_pg_errors_CFLAGS = $(UNIT_CFLAGS)
+unit_pg_errors_LDADD = libpg.a libbase.a $(PQ_LIBS) $(UNIT_LIBS)
+unit_pg_values_SOURCES = tests/unit/test_pg_values.c
+unit_pg_values_CFLAGS = $(UNIT_CFLAGS)
+unit_pg_values_LDADD = libpg.a libbase.a $(PQ_LIBS) $(UNIT_LIBS)

@@ -3,7 +3,7 @@
  *
  * Pure but for libpq's parser; runs in every process that connects or prints a target. It never quotes the text it was
  * given: a password with a forgotten %40 ends up in the host name, and libpq's own messages would print it. So a host
- * with '@' in it is refused, parse errors are told in general words, and messages from a connection are masked.
+ * with '@' in it and the like are refused, parse errors are told in general words, and messages from a connection are masked.
  */
 #include "config.h"
 
@@ -78,16 +78,31 @@ static char *rotated(const char *list, unsigned turn)
 	return xasprintf("%s,%.*s", tail, (int)(tail - list - 1), list);
 }
 
+/* Why a value looks like a piece of a misplaced password, or NULL. */
+static const char *suspicious(const PQconninfoOption *o, bool uri)
+{
+	bool at = strchr(o->val, '@') != NULL;
+
+	if (strcmp(o->keyword, "host") == 0 && at && o->val[0] != '@') /* @name is an abstract socket */
+		return "its host holds an '@' (write %40 for an '@' in a user or password)";
+	if (strcmp(o->keyword, "port") == 0 && o->val[strspn(o->val, "0123456789,")] != '\0')
+		return "its port is not a number (write %2F for a '/', %3A for a ':' in a user or password)";
+	if (strcmp(o->keyword, "dbname") == 0 && at && uri)
+		return "its database holds an '@' (write %2F for a '/' in a user or password, %40 for an '@')";
+	return NULL;
+}
+
 /* Copies what the user said, hosts rotated. Returns the reason for refusing it, or NULL. */
-static const char *copy_options(struct conninfo *ci, const PQconninfoOption *opts, unsigned turn)
+static const char *copy_options(struct conninfo *ci, const PQconninfoOption *opts, unsigned turn, bool uri)
 {
 	for (const PQconninfoOption *o = opts; o->keyword != NULL && ci->n < CONNINFO_MAX; o++) {
 		bool list = strcmp(o->keyword, "host") == 0 || strcmp(o->keyword, "hostaddr") == 0 || strcmp(o->keyword, "port") == 0;
 
 		if (o->val == NULL)
 			continue;
-		if (list && strchr(o->val, '@') != NULL && o->val[0] != '@')
-			return "its host holds an '@' (write %40 for an '@' in a user or password)";
+		const char *reason = suspicious(o, uri);
+		if (reason != NULL)
+			return reason;
 		const char *key = own(ci, xstrdup(o->keyword));
 		add(ci, key, own(ci, list ? rotated(o->val, turn) : xstrdup(o->val)));
 	}
@@ -103,7 +118,7 @@ bool conninfo_parse(struct conninfo *ci, const char *text, const char *app_name,
 
 	memset(ci, 0, sizeof *ci);
 	if (opts != NULL)
-		reason = copy_options(ci, opts, turn);
+		reason = copy_options(ci, opts, turn, strstr(text, "://") != NULL);
 	PQconninfoFree(opts);
 	if (reason != NULL) {
 		snprintf(err, errlen, "bad connection string: %s", reason);
