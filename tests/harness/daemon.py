@@ -70,7 +70,7 @@ class Daemon:
             self.wait_ready()
         return self
 
-    def wait_ready(self, timeout=60):
+    def wait_ready(self, timeout=20):
         """Connected, and every queue has the workers that it wants."""
         def ready():
             assert self.process.poll() is None, f"jobqd ended with {self.process.returncode}\n{self.tail()}"

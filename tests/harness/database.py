@@ -11,6 +11,7 @@ import psycopg2.extras
 from harness.paths import JOBQCTL
 from harness.wait import wait_until
 
+ROLES = ("jobq_owner", "jobq_worker", "jobq_producer", "jobq_reader")
 TERMINAL = ("completed", "failed", "cancelled", "held")
 
 
@@ -28,6 +29,8 @@ class Database:
         done = subprocess.run([JOBQCTL, "migrate", "--database", self.dsn("postgres"), "--roles", "create"],
                               capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, f"jobqctl migrate: {done.returncode}\n{done.stdout}{done.stderr}"
+        for role in ROLES:  # made as groups, for an administrator to grant; here they are users themselves
+            self.server.sql(f"ALTER ROLE {role} LOGIN")
 
     def drop(self):
         self.close()

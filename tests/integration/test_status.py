@@ -9,7 +9,7 @@ SHAPE = {
     "version": str, "node": str, "pid": int, "uptime_s": NUMBER,
     "config": {"path": str, "generation": int, "ok": bool, "error": (str, None)},
     "database": {"state": str, "target": str, "embedded": bool, "schema": (int, None), "last_error": (str, None)},
-    "counts_age_s": NUMBER,
+    "counts_age_s": (*NUMBER, None),
     "queues": [{
         "name": str, "handler": str, "state": str, "workers": {"want": int, "ready": int},
         "pending": int, "scheduled": int, "in_flight": int, "held": int, "oldest_pending_s": NUMBER,
@@ -18,7 +18,7 @@ SHAPE = {
         "buffer": {"entries": int, "max": int, "bytes": int, "utilization": NUMBER, "healthy": (bool, None)},
         "pickup_ms": {"p50": NUMBER, "p95": NUMBER, "p99": NUMBER},
         "rate": {"limit_per_s": (*NUMBER, None), "effective_per_s": (*NUMBER, None), "exceeded": int},
-        "pause": (dict, None), "last_error": (str, None)}],
+        "pause": (dict, None), "gate": (dict, None), "counters": dict, "last_error": (str, None)}],
     "unserved": [{"name": str, "pending": int, "oldest_pending_s": NUMBER}],
     "nodes": [{"name": str, "leader": (bool, None), "last_seen": str, "version": str}],
     "pools": (list, None), "tenant_cache": (dict, None), "alerts": (list, None),
