@@ -97,7 +97,7 @@ void jobq_gate(struct jobq_job *pub, int64_t retry_ns, const char *reason)
 	int64_t now = clock_mono_ns();
 
 	if (now >= w->gate_until_ns)
-		log_error("queue %s: the receiver refuses us: %s; nothing is sent until it is tried again in %.0f s",
+		log_warn("queue %s: the receiver refuses us: %s; it should be tried again in %.0f s",
 			w->child->queue->name, reason, (double)retry_ns / (double)NS_PER_S);
 	w->gate_until_ns = now + (retry_ns < GATE_HERE_NS ? retry_ns : GATE_HERE_NS);
 	link_gate(w, retry_ns, reason);
