@@ -146,16 +146,16 @@ static bool is_ours(const struct embed *e, pid_t pid)
 	return ours && master_pidfile_alive(pid);
 }
 
-/* A pid file whose number somebody else has by now would keep PostgreSQL from starting for ever. Its own guard is the
- * shared memory segment: nobody attached means nobody left. */
+/* A pid file whose number somebody else has by now (or a zombie) would keep PostgreSQL from starting for ever. Its own guard
+ * is the shared memory segment: nobody attached means nobody left. */
 static void remove_recycled(const struct embed *e, const struct embed_pid *said)
 {
 	struct shmid_ds segment;
 
-	if (!master_pidfile_alive(said->pid) || (said->shm_id >= 0 && shmctl(said->shm_id, IPC_STAT, &segment) == 0 && segment.shm_nattch > 0))
+	if ((kill(said->pid, 0) != 0 && errno == ESRCH) || (said->shm_id >= 0 && shmctl(said->shm_id, IPC_STAT, &segment) == 0 && segment.shm_nattch > 0))
 		return; /* dead: PostgreSQL sees that itself; attached: backends of a killed postmaster still live */
 	char *path = xasprintf("%s/postmaster.pid", e->data_dir);
-	log_warn("%s names pid %ld, which is another program: removed", path, (long)said->pid);
+	log_warn("%s names pid %ld, which is not PostgreSQL any more: removed", path, (long)said->pid);
 	(void)unlink(path);
 	free(path);
 }

@@ -80,9 +80,10 @@ static int may_write(const char *path, char *err, size_t errlen)
 {
 	if (access(path, R_OK | W_OK | X_OK) == 0)
 		return JOBQ_EXIT_OK;
+	int error = errno;
 	const struct passwd *pw = getpwuid(geteuid());
 	(void)snprintf(err, errlen, "user %s cannot write in %s: %s; give it to that user: chown %s %s", pw != NULL ? pw->pw_name : "?", path,
-	               strerror(errno), pw != NULL ? pw->pw_name : "?", path);
+	               strerror(error), pw != NULL ? pw->pw_name : "?", path);
 	return JOBQ_EXIT_PERMISSION;
 }
 
