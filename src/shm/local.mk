@@ -10,3 +10,4 @@ libshm_a_SOURCES = \
 	src/shm/seg.c src/shm/seg.h \
 	src/shm/status.c src/shm/status.h src/shm/status_part.h \
 	src/shm/status_queue.c
+EXTRA_DIST += docs/shm.md
