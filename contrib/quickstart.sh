@@ -1,0 +1,32 @@
+#!/bin/sh
+# contrib/quickstart.sh [--keep]: jobq at work on a bare Debian 12, without touching anything but a directory under /tmp.
+#
+# Installs the packages that are missing (as root or with sudo; none of their services is started), builds jobq, starts jobqd with a
+# private PostgreSQL and a real SMS gateway (Kannel) that ends in a fake operator, enqueues a few hundred SMS from SQL, shows
+# them going out, shows what the operator received, and stops. --keep leaves it running and says how to use and how to stop it.
+# Exit code 0 only if every message was delivered. JOBQ_BUILD=DIR uses programs that are built already.
+# Started by root it works as the user who called sudo, or as `nobody`. The rest is in contrib/quickstart/inside.sh.
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+keep=''
+case ${1:-} in
+--keep) keep=1 ;;
+'') ;;
+*)
+	sed -n '2,8s/^# //p' "$0"
+	[ "$1" = -h ] || [ "$1" = --help ]
+	exit
+	;;
+esac
+. "$root/contrib/quickstart/packages.sh"
+. "$root/contrib/quickstart/private.sh"
+
+dir=$(private_dir) || exit 1
+trap 'code=1' INT TERM HUP # the part inside hears it too, and stops what it started
+printf 'jobq quickstart in %s\n\n[1/5] packages\n' "$dir"
+code=0
+packages_need "$root/contrib/packages" "$dir/apt.log" build run && private_copy "$root" "$dir/src" &&
+	(private_run "$dir" sh "$dir/src/contrib/quickstart/inside.sh" "$dir" "$keep") || code=1
+if [ -n "$keep" ] && [ "$code" -eq 0 ]; then exit 0; fi
+rm -rf "$dir"
+exit "$code"
