@@ -154,3 +154,14 @@ unit_pg_errors_LDADD = libpg.a libbase.a $(PQ_LIBS) $(UNIT_LIBS)
 unit_pg_values_SOURCES = tests/unit/test_pg_values.c
 unit_pg_values_CFLAGS = $(UNIT_CFLAGS)
 unit_pg_values_LDADD = libpg.a libbase.a $(PQ_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += unit_master_backoff unit_master_parse unit_master_request
+unit_master_backoff_SOURCES = tests/unit/test_master_backoff.c
+unit_master_backoff_CFLAGS = $(UNIT_CFLAGS)
+unit_master_backoff_LDADD = libmaster.a libbase.a $(UNIT_LIBS)
+unit_master_parse_SOURCES = tests/unit/test_master_parse.c tests/unit/child_dummy.c
+unit_master_parse_CFLAGS = $(UNIT_CFLAGS)
+unit_master_parse_LDADD = $(JOBQD_LIBS) $(UNIT_LIBS)
+unit_master_request_SOURCES = tests/unit/test_master_request.c tests/unit/child_dummy.c
+unit_master_request_CFLAGS = $(UNIT_CFLAGS)
+unit_master_request_LDADD = $(JOBQD_LIBS) $(UNIT_LIBS)

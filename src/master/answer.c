@@ -112,21 +112,33 @@ static void config(struct master *m, struct control_client *c, json_t *args)
 		master_control_ok(c, list);
 }
 
+static const struct {
+	const char *verb;
+	answer *function;
+} answers[] = {
+	{"hello", hello}, {"ping", ping}, {"version", version}, {"status", status},
+	{"reload", reload}, {"stop", stop}, {"config", config},
+};
+
+static answer *find(const char *verb)
+{
+	for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
+		if (strcmp(answers[i].verb, verb) == 0)
+			return answers[i].function;
+	return NULL;
+}
+
+bool master_answer_has(const char *verb)
+{
+	return find(verb) != NULL;
+}
+
 void master_answer(struct master *m, struct control_client *c, const char *verb, json_t *args)
 {
-	static const struct {
-		const char *verb;
-		answer *function;
-	} answers[] = {
-		{"hello", hello}, {"ping", ping}, {"version", version}, {"status", status},
-		{"reload", reload}, {"stop", stop}, {"config", config},
-	};
+	answer *function = find(verb);
 
-	for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
-		if (strcmp(answers[i].verb, verb) == 0) {
-			answers[i].function(m, c, args);
-			return;
-		}
-	}
-	master_control_error(c, "not_in_this_version", "%s is not in this version", verb);
+	if (function != NULL)
+		function(m, c, args);
+	else
+		master_control_error(c, "not_in_this_version", "%s is not in this version", verb);
 }

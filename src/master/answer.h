@@ -3,11 +3,13 @@
 #define JOBQ_MASTER_ANSWER_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 struct control_client;
 struct master;
 
 /* verb is one of the table's MASTER commands; args an object */
 void master_answer(struct master *m, struct control_client *c, const char *verb, json_t *args);
+bool master_answer_has(const char *verb);
 
 #endif

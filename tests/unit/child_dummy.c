@@ -4,13 +4,15 @@
  * Linked in place of the real ones, so the master can be tried without a database. What they do wrong is asked for through
  * DUMMY_WORKER and DUMMY_DISPATCHER: "exit:CODE" at once, "crash" (SIGSEGV) at once, "slow:MS" before ready, "stubborn" (TERM
  * is ignored), "hold" (a job stands in the slot), "work" (says at once that it has worked). The dispatcher answers commands
- * with their arguments; "mute" answers none.
+ * with their arguments; "mute" answers none. "@FILE": as the first line of that file says at the fork.
+ * An argument "kill" of a command names a slot whose process the master is to kill; "uncounted" one whose death counts not.
  */
 #include "config.h"
 
 #include <event2/event.h>
 #include <jansson.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -62,12 +64,28 @@ static void reopen(evutil_socket_t fd, short what, void *arg)
 	(void)log_reopen();
 }
 
+static void post(struct dummy *d, const json_t *args)
+{
+	const json_t *kill = json_object_get(args, "kill"), *uncounted = json_object_get(args, "uncounted");
+	uint32_t index = (uint32_t)json_integer_value(kill != NULL ? kill : uncounted);
+	struct shm_slot *slot = shm_slot_at(d->child->shm, index);
+	uint32_t generation = slot != NULL ? atomic_load(&slot->generation) : 0;
+
+	if (kill != NULL && slot != NULL) {
+		shm_cell_set(&slot->kill_reason, "a test wants it");
+		atomic_store(&slot->kill_generation, generation);
+	} else if (uncounted != NULL && dprintf(d->child->control, "{\"event\":\"uncounted\",\"slot\":%u,\"generation\":%u}\n", index, generation) < 0) {
+		log_error("cannot tell");
+	}
+}
+
 static void answer(struct dummy *d, const char *line, size_t len)
 {
 	json_t *message = json_loadb(line, len, 0, NULL);
 	json_t *reply = json_pack("{s:O*, s:b, s:O*}", "req", json_object_get(message, "req"), "ok", 1, "result", message);
 	char *text = json_dumps(reply, JSON_COMPACT);
 
+	post(d, json_object_get(message, "args"));
 	if (json_object_get(message, "event") != NULL)
 		shm_cell_set(&d->child->slot->doing, json_string_value(json_object_get(message, "event")));
 	else if (strcmp(d->mood, "mute") != 0 && (!io_write_all(d->child->control, text, strlen(text)) || !io_write_all(d->child->control, "\n", 1)))
@@ -113,10 +131,27 @@ static int misbehave(const struct dummy *d)
 	return -1;
 }
 
+/* the mood itself, or the first line of the file that it names; for the life of the process */
+static const char *resolve(const char *mood)
+{
+	static struct buf text;
+
+	if (mood == NULL)
+		return "";
+	if (mood[0] != '@')
+		return mood;
+	if (io_read_file(mood + 1, 4096, &text) != 0)
+		return "";
+	buf_putc(&text, '\0');
+	char *line = text.data;
+	line[strcspn(line, "\n")] = '\0';
+	return line;
+}
+
 static int run(struct child *child, const char *mood)
 {
 	static const struct timeval second = {.tv_sec = 0, .tv_usec = 500000};
-	struct dummy d = {.child = child, .mood = mood != NULL ? mood : ""};
+	struct dummy d = {.child = child, .mood = resolve(mood)};
 	uint32_t hint = 0;
 	int code = misbehave(&d);
 
