@@ -80,6 +80,7 @@ struct jobq_handler {
 	size_t (*width)(void *state);
 };
 #define JOBQ_HANDLER_OUTSIDE 1u /* its effect leaves this machine: a job begun and without outcome is `uncertain` */
+#define JOBQ_HANDLER_OVERLAP 2u /* a batch frees its turn (`concurrency`) when its last job has begun: stragglers hold nobody up */
 
 /* Services of the worker (src/worker/), or of a test's own little worker. */
 typedef void jobq_go(void *state, struct jobq_job *job);

@@ -24,6 +24,7 @@
 #include "shm/limit.h"
 
 #define BURY_NS (10 * NS_PER_MS)
+#define LIMITED_NS (50 * NS_PER_MS)
 #define LEAVE_NS (5 * NS_PER_S)
 #define LEASE_MARGIN 3 /* nothing begins with less than a third of the lease left */
 
@@ -80,6 +81,11 @@ static void set_timer(struct dispatcher *d, int64_t now)
 	if (!TAILQ_EMPTY(&d->fates) && !d->round.active && d->complete_not_before_ns > now && d->complete_not_before_ns - now < wait)
 		wait = d->complete_not_before_ns - now;
 	int64_t due = BACKLOG_NEVER;
+	for (size_t i = 0; i < d->nqueues; i++) { /* jobs that begin make room in a limited queue, and nobody says so */
+		const struct queue *queue = &d->queues[i];
+		if (queue->conf && queue->conf->k.rate_limit.count > 0 && queue->buffer.entries > 0 && LIMITED_NS < wait)
+			wait = LIMITED_NS;
+	}
 	for (size_t i = 0; i < d->nqueues; i++)
 		if (backlog_next_due(&d->queues[i].backlog) < due)
 			due = backlog_next_due(&d->queues[i].backlog);

@@ -23,4 +23,4 @@ static void null_run(void *state, struct jobq_batch *batch)
 		jobq_admit(batch->jobs[i], null_go);
 }
 
-const struct jobq_handler handler_null = {.name = "null", .run = null_run};
+const struct jobq_handler handler_null = {.name = "null", .flags = JOBQ_HANDLER_OVERLAP, .run = null_run};

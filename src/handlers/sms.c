@@ -220,6 +220,6 @@ static void sms_stop(void *state, struct jobq_job *job, enum jobq_stop why)
 }
 
 const struct jobq_handler handler_sms = {
-	.name = "sms", .flags = JOBQ_HANDLER_OUTSIDE,
+	.name = "sms", .flags = JOBQ_HANDLER_OUTSIDE | JOBQ_HANDLER_OVERLAP,
 	.open = sms_open, .run = sms_run, .stop = sms_stop, .close = sms_close, .width = sms_width,
 };

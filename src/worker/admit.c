@@ -62,6 +62,8 @@ void admit_leave(struct job *job, const struct jobq_outcome *o)
 		TAILQ_REMOVE(&w->begun, job, link);
 		w->nbegun--;
 	}
+	if (job->state != JOB_BEGUN)
+		batch_job_begun(job);
 	job->state = JOB_ENDED;
 	outcome_set(w, job->record, o, begun, now);
 	batch_job_ended(job, o->kind, now);
@@ -114,9 +116,12 @@ static void admit_begin(struct worker *w, struct job *job, int64_t now)
 	TAILQ_REMOVE(&w->waiting, job, link);
 	TAILQ_INSERT_TAIL(&w->begun, job, link);
 	w->nbegun++;
+	if ((w->handler->flags & JOBQ_HANDLER_OUTSIDE) && !TAILQ_EMPTY(&w->unsent))
+		outcome_flush(w); /* what we die with unsaid may happen twice: let it be no more than what is under way */
 	job->state = JOB_BEGUN;
 	job->begun_ns = now;
 	shm_held_begin(w->slot, job->record->held, now);
+	batch_job_begun(job);
 	timeout_watch(w);
 	(void)FAULT(before_effect);
 	job->go(w->state, &job->pub);

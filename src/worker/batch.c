@@ -4,7 +4,7 @@
  * Runs in a worker. Owns the batches and all that their jobs point to: structs, pointers and texts lie in one block, so a
  * job costs no allocation. A batch is entered into the slot's held table first and believed afterwards: if the dispatcher's
  * generation has changed meanwhile, its successor may already have looked at the table, so the batch is forgotten unbegun.
- * Batches run in the order in which they came, `concurrency` of them at a time; a suspect runs alone.
+ * Batches run in the order in which they came, `concurrency` of them at a time (see JOBQ_HANDLER_OVERLAP); a suspect runs alone.
  *
  * Invariant: a batch is in exactly one of queued, running, finished; it is finished when `left` is 0, and freed at the end
  * of the turn, when no handler's loop over it is on the stack. A frame that lies about itself is refused as a whole.
@@ -167,7 +167,8 @@ static void batch_run(struct worker *w, struct batch *b)
 			b->refs[n++] = &b->jobs[i].pub;
 		}
 	b->pub.count = n; /* at least one: without any it would have finished in the line */
-	b->running = true;
+	b->running = b->turn = true;
+	b->unbegun = n;
 	b->start_ns = clock_mono_ns();
 	TAILQ_REMOVE(&w->queued, b, link);
 	TAILQ_INSERT_TAIL(&w->running, b, link);
@@ -193,6 +194,15 @@ void batch_start(struct worker *w)
 		batch_run(w, b);
 }
 
+static void batch_free_turn(struct batch *b)
+{
+	if (!b->turn)
+		return;
+	b->turn = false;
+	b->worker->nrunning--;
+	worker_turn(b->worker);
+}
+
 static void batch_finish(struct worker *w, struct batch *b, int64_t now_ns)
 {
 	TAILQ_REMOVE(b->running ? &w->running : &w->queued, b, link);
@@ -204,8 +214,16 @@ static void batch_finish(struct worker *w, struct batch *b, int64_t now_ns)
 		.end_mono_ns = now_ns, .run_ns = now_ns - b->start_ns, .batch_id = b->pub.id, .jobs = (uint32_t)b->count,
 		.done = b->done, .retried = b->retried, .failed = b->failed, .snoozed = b->snoozed,
 	};
-	w->nrunning--;
+	batch_free_turn(b);
 	shm_ring_push(w->slot, &s);
+}
+
+void batch_job_begun(struct job *job)
+{
+	struct batch *b = job->batch;
+
+	if (b->running && --b->unbegun == 0 && (b->worker->handler->flags & JOBQ_HANDLER_OVERLAP) != 0)
+		batch_free_turn(b);
 }
 
 void batch_job_ended(struct job *job, enum jobq_outcome_kind kind, int64_t now_ns)
@@ -230,7 +248,7 @@ void batch_sweep(struct worker *w)
 		TAILQ_REMOVE(&w->finished, b, link);
 		free(b);
 	}
-	if (w->doing && w->nrunning == 0) {
+	if (w->doing && TAILQ_EMPTY(&w->running)) {
 		shm_cell_set(&w->slot->doing, "");
 		w->doing = false;
 	}

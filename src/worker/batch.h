@@ -7,6 +7,7 @@
 
 bool batch_receive(struct worker *w, struct rd *body); /* false: a broken frame, nothing of it was taken */
 void batch_start(struct worker *w);                    /* as many as may run now */
+void batch_job_begun(struct job *job);                 /* or it ended without having begun */
 void batch_job_ended(struct job *job, enum jobq_outcome_kind kind, int64_t now_ns);
 void batch_give_back(struct worker *w);                /* all that wait for their turn go back unstarted */
 void batch_sweep(struct worker *w);                    /* frees the finished ones; no handler is on the stack */

@@ -149,7 +149,7 @@ void outcome_flush(struct worker *w)
 {
 	struct record *r;
 
-	if (!w->welcome)
+	if (!w->welcome || TAILQ_EMPTY(&w->unsent))
 		return;
 	while (!TAILQ_EMPTY(&w->unsent)) {
 		struct buf *b = stream_begin(w->stream, FRAME_OUTCOMES, w->generation);
@@ -167,6 +167,7 @@ void outcome_flush(struct worker *w)
 		buf_set_u32(b, at, n);
 		stream_end(w->stream);
 	}
+	(void)stream_flush(w->stream); /* what cannot be written now waits in the stream */
 }
 
 void outcome_resend(struct worker *w)

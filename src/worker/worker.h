@@ -70,7 +70,9 @@ struct batch {
 	struct worker *worker;
 	bool alone;            /* one suspect: nothing else runs beside it */
 	bool running;          /* given to the handler */
+	bool turn;             /* it counts towards `concurrency` */
 	size_t count, left;    /* jobs in it, and those that have not ended */
+	size_t unbegun;        /* running: jobs that have neither begun nor ended */
 	int64_t start_ns;
 	uint32_t done, retried, failed, snoozed;
 	struct job *jobs;
