@@ -134,20 +134,29 @@ int job_table(const json_t *jobs, const char *columns, int64_t now_us, size_t wi
 	return 0;
 }
 
+static void one_field(const char *key, const json_t *value, size_t width, bool color, struct buf *out)
+{
+	struct buf label = {0};
+	char *text = value_text(value);
+
+	width_printable(&label, key);
+	buf_printf(&label, "%*s", (int)(label.len < 15 ? 15 - label.len : 1), "");
+	table_paragraph(out, 0, buf_str(&label), text, width, SIZE_MAX, json_is_null(value) ? TABLE_DIM : TABLE_PLAIN, color);
+	buf_free(&label);
+	free(text);
+}
+
 void job_fields(json_t *job, size_t width, bool color, struct buf *out)
 {
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(job, key, value) {
-		struct buf label = {0};
-		char *text = value_text(value);
-		width_printable(&label, key);
-		buf_printf(&label, "%*s", (int)(label.len < 15 ? 15 - label.len : 1), "");
-		table_paragraph(out, 0, buf_str(&label), text, width, SIZE_MAX, json_is_null(value) ? TABLE_DIM : TABLE_PLAIN, color);
-		buf_free(&label);
-		free(text);
-	}
+	for (size_t i = 0; i < NFIELDS; i++) /* those that every job has, in their order; then the rest */
+		if ((value = json_object_get(job, fields[i].name)) != NULL)
+			one_field(fields[i].name, value, width, color, out);
+	json_object_foreach(job, key, value)
+		if (find(key) == NULL)
+			one_field(key, value, width, color, out);
 }
 
 void job_why(json_t *why, size_t width, bool color, struct buf *out)
