@@ -32,7 +32,7 @@
 
 #define CLIENTS_MAX 64u
 #define ACCEPTS 16            /* a turn */
-#define REQUESTS 8            /* of one client, a turn */
+#define REQUESTS 64           /* of one client, a turn */
 #define LINE_ADMIN (16u << 20)
 #define LINE_READER (64u << 10) /* who may only read has nothing long to say */
 #define MEMORY_MAX (160u << 20) /* of all clients together */
@@ -258,8 +258,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct control_client *c = arg;
 
+	size_t len;
+
 	(void)fd;
-	if ((what & EV_READ) != 0 && !c->eof)
+	if ((what & EV_READ) != 0 && !c->eof && master_lines_next(&c->lines, &len) == NULL) /* what it has sent comes first */
 		client_read(c);
 	client_pump(c);
 }
