@@ -96,13 +96,20 @@ static void statement_answer(void *arg, const struct pg_result *result)
 		refuse(request, "error", result->error);
 		return;
 	}
-	if (PQntuples(result->res) == 0 || pg_get_isnull(result->res, 0, 0)) {
+	bool nothing = PQntuples(result->res) == 0 || pg_get_isnull(result->res, 0, 0);
+	if (nothing && strcmp(request->command->verb, "why") == 0) {
+		answer(request, why_unknown(json_object_get(request->args, "id")));
+		return;
+	}
+	if (nothing) {
 		refuse(request, "not_found", request->command->missing);
 		return;
 	}
 	size_t len;
 	const char *text = pg_get_jsonb(result->res, 0, 0, &len);
 	json_t *document = json_loadb(text, len, JSON_DECODE_ANY, NULL);
+	if (!document) /* a payload may hold integers beyond 64 bits: then numbers are shown as reals */
+		document = json_loadb(text, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
 	if (!document)
 		refuse(request, "error", "the database's answer is not JSON");
 	else if (strcmp(request->command->verb, "why") == 0)

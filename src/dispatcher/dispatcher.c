@@ -66,7 +66,7 @@ bool dispatcher_may_hand_out(const struct dispatcher *d)
 
 bool dispatcher_may_claim(const struct dispatcher *d)
 {
-	return dispatcher_may_hand_out(d) && d->lease_ok && d->scanned && pg_conn_ready(d->link[DB_CLAIM]);
+	return dispatcher_may_hand_out(d) && d->lease_ok && d->scanned && d->pauses_read && pg_conn_ready(d->link[DB_CLAIM]);
 }
 
 /* ---- when to look again ---- */

@@ -175,6 +175,7 @@ struct dispatcher {
 	bool draining;           /* claim nothing more */
 	bool leaving;            /* SIGTERM: release and leave */
 	bool schema_checked, lease_ok, scanning, scanned;
+	bool pauses_read;        /* nothing is claimed before */
 	bool exit_now;
 	int exit_code;
 	uint32_t generation;     /* global->dispatcher_generation at the fork */
@@ -298,6 +299,7 @@ void upkeep_second(struct dispatcher *d);
 void control_start(struct dispatcher *d);
 /* why.c */
 struct json_t *why_job(struct dispatcher *d, const struct json_t *row);
+struct json_t *why_unknown(const struct json_t *id);
 struct json_t *why_queue(struct dispatcher *d, struct queue *queue);
 
 static inline void counter_add(struct queue *queue, enum shm_counter counter, uint64_t n)

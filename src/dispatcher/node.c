@@ -60,6 +60,8 @@ static void renew_answer(void *arg, const struct pg_result *result)
 		return;
 	db_publish(d, DB_CONNECTED, "");
 	d->connected_since_ns = clock_mono_ns();
+	d->next_tick_ns = 0;
+	tick_second(d);
 	wake_start(d);
 	dispatcher_pump(d);
 }

@@ -107,6 +107,7 @@ static void snooze(struct dispatcher *d, struct job *job, int64_t after_ns)
 	back(d, job, (after_ns < 0 ? SNOOZE_DEFAULT_NS : after_ns) / NS_PER_US, 0);
 }
 
+/* Begun, and nobody knows how it ended: is that `uncertain`? Only for handlers whose effect leaves this machine. */
 static bool holds_uncertain(const struct job *job)
 {
 	const struct jobq_handler *handler = job->queue && job->queue->conf ? jobq_handler_find(job->queue->conf->k.handler) : NULL;
@@ -115,7 +116,7 @@ static bool holds_uncertain(const struct job *job)
 
 static void uncertain(struct dispatcher *d, struct job *job, int64_t after_ns)
 {
-	if (holds_uncertain(job))
+	if (!job->queue || !job->queue->conf || job->queue->conf->k.on_uncertain == CONF_ON_UNCERTAIN_HOLD)
 		hold(d, job);
 	else
 		retry(d, job, after_ns);
@@ -244,7 +245,10 @@ void outcome_timed_out(struct dispatcher *d, struct job *job)
 	units_print_duration(limit, sizeof limit, job->queue && job->queue->conf ? job->queue->conf->k.job_timeout : 0);
 	snprintf(text, sizeof text, "timed out: the job ran longer than job_timeout (%s) and its worker was killed", limit);
 	set_error_text(job, text);
-	uncertain(d, job, -1);
+	if (holds_uncertain(job))
+		hold(d, job);
+	else
+		retry(d, job, -1);
 	log_outcome(d, job, "retry");
 }
 

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "dispatcher/dispatcher.h"
 #include "shm/cell.h"
+#include "shm/held.h"
 
 struct held_at { /* where a job stands in shared memory */
 	int64_t id, token;
@@ -33,15 +34,15 @@ static struct held_at *read_slots(const struct dispatcher *d)
 		if (atomic_load(&slot->role) != ROLE_WORKER || atomic_load(&slot->state) == PROC_FREE)
 			continue;
 		for (uint32_t i = 0; i < SHM_HELD; i++) {
-			if (atomic_load(&slot->held[i].state) == HELD_FREE)
+			struct held held;
+			if (!shm_held_read(slot, i, &held))
 				continue;
-			int64_t id = atomic_load(&slot->held[i].id);
-			HASH_FIND(hh, all, &id, sizeof id, entry);
+			HASH_FIND(hh, all, &held.id, sizeof held.id, entry);
 			if (entry)
 				continue;
 			entry = xcalloc(1, sizeof *entry);
-			entry->id = id;
-			entry->token = atomic_load(&slot->held[i].token);
+			entry->id = held.id;
+			entry->token = held.token;
 			entry->slot = s;
 			entry->generation = atomic_load(&slot->generation);
 			HASH_ADD(hh, all, id, sizeof entry->id, entry);
@@ -80,6 +81,8 @@ static void take_row(struct dispatcher *d, const struct held_at *held, const PGr
 		return;
 	}
 	job->state = JOB_ASSIGNED;
+	if (queue)
+		queue->assigned++;
 	job->slot = held->slot;
 	job->slot_generation = held->generation;
 	TAILQ_INSERT_TAIL(&d->adopted, job, link);

@@ -93,6 +93,7 @@ static void tick_answer(void *arg, const struct pg_result *result)
 		if (*pg_get_text(result->res, row, 0, NULL) == 'c')
 			cancel_job(d, pg_get_int8(result->res, row, 1));
 	apply_pauses(d, result->res);
+	d->pauses_read = true;
 	dispatcher_pump(d);
 }
 

@@ -165,6 +165,13 @@ json_t *why_job(struct dispatcher *d, const json_t *row)
 	return json_pack("{s:O, s:s, s:o}", "id", json_object_get(row, "id"), "status", status, "reasons", reasons);
 }
 
+json_t *why_unknown(const json_t *id)
+{
+	json_t *reasons = json_array();
+	add(reasons, "unknown", NULL, "no job has this id; it may have expired, or its queue keeps nothing");
+	return json_pack("{s:s?, s:s, s:o}", "id", json_string_value(id), "status", "unknown", "reasons", reasons);
+}
+
 json_t *why_queue(struct dispatcher *d, struct queue *queue)
 {
 	json_t *reasons = json_array();

@@ -69,7 +69,18 @@ void workers_cancel(struct dispatcher *d, struct job *job)
 
 static void broken(struct worker *worker, const char *what);
 
-/* Jobs that this slot held before we were here, or before it connected again. */
+/* The state in which a slot holds a job; HELD_FREE: it does not. */
+static uint32_t held_state(const struct shm_slot *slot, const struct job *job)
+{
+	struct held held;
+	for (uint32_t i = 0; slot && i < SHM_HELD; i++)
+		if (shm_held_read(slot, i, &held) && held.id == job->id && held.token == job->token)
+			return held.state;
+	return HELD_FREE;
+}
+
+/* Jobs that this slot held before we were here, or before it connected again. What does not stand in its table the worker has
+ * never read, or has dropped: it goes to somebody else. */
 static void adopt_jobs(struct worker *worker)
 {
 	struct dispatcher *d = worker->d;
@@ -79,6 +90,12 @@ static void adopt_jobs(struct worker *worker)
 		if (job->slot != worker->slot || job->slot_generation != worker->slot_generation)
 			continue;
 		TAILQ_REMOVE(&d->adopted, job, link);
+		if (held_state(shm_slot_at(d->child->shm, worker->slot), job) == HELD_FREE) {
+			if (job->queue && job->queue->assigned > 0)
+				job->queue->assigned--;
+			outcome_unstarted(d, job);
+			continue;
+		}
 		TAILQ_INSERT_TAIL(&worker->jobs, job, link);
 		job->worker = worker;
 		worker->assigned++;
@@ -198,15 +215,6 @@ static void on_frame(void *arg, const struct wire_head *head, struct rd body)
 }
 
 /* ---- deaths ---- */
-
-static uint32_t held_state(const struct shm_slot *slot, const struct job *job)
-{
-	for (uint32_t i = 0; i < SHM_HELD; i++)
-		if (atomic_load(&slot->held[i].state) != HELD_FREE && atomic_load(&slot->held[i].id) == job->id &&
-		    atomic_load(&slot->held[i].token) == job->token)
-			return atomic_load(&slot->held[i].state);
-	return HELD_FREE;
-}
 
 static bool only_job(const struct shm_slot *slot)
 {
@@ -334,12 +342,11 @@ static void watch_timeouts(struct worker *worker, int64_t now_ns)
 	if (!worker->queue || !worker->queue->conf || worker->assigned == 0 || worker->timed_out || !slot)
 		return;
 	int64_t timeout = worker->queue->conf->k.job_timeout;
+	struct held held;
 	for (uint32_t i = 0; i < SHM_HELD && timeout > 0; i++) {
-		if (atomic_load(&slot->held[i].state) != HELD_BEGUN)
+		if (!shm_held_read(slot, i, &held) || held.state != HELD_BEGUN || held.begun_mono_ns + timeout + TIMEOUT_GRACE_NS > now_ns)
 			continue;
-		if (atomic_load(&slot->held[i].begun_mono_ns) + timeout + TIMEOUT_GRACE_NS > now_ns)
-			continue;
-		struct job *job = job_find(worker->d, atomic_load(&slot->held[i].id), atomic_load(&slot->held[i].token));
+		struct job *job = job_find(worker->d, held.id, held.token);
 		if (job && job->state == JOB_ASSIGNED) {
 			post_kill(worker, slot, job, timeout);
 			return;
