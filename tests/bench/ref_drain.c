@@ -18,12 +18,14 @@
 #include "ref.h"
 
 /* $1 queue, $2 token, $3..$6 where the last claim ended, $7 how many */
+#define LANE "coalesce(tenant_id, ''), coalesce(priority, 5::smallint), coalesce(run_at, created_at), id"
 static const char claim_sql[] =
-	"UPDATE jobq.jobs_live SET status = 'claimed', claim_token = $2, claimed_by = 1, started_at = now()"
+	"UPDATE jobq.jobs_live SET status = 'claimed', claim_token = $2, claimed_by = 'ref', started_at = now()"
 	" WHERE ctid = ANY(ARRAY(SELECT ctid FROM jobq.jobs_live"
-	"   WHERE queue = $1 AND (tenant_id, priority, run_at, id) > ($3, $4, $5, $6) AND run_at <= now() AND status = 'pending'"
-	"   ORDER BY tenant_id, priority, run_at, id LIMIT $7 FOR UPDATE SKIP LOCKED))"
-	" RETURNING id, claim_token, tenant_id, priority, type, user_id, payload, run_at, created_at, deadline, retry_count, max_retries, crashes";
+	"   WHERE queue = $1 AND (" LANE ") > ($3, $4, $5, $6) AND coalesce(run_at, created_at) <= now() AND status = 'pending'"
+	"   ORDER BY " LANE " LIMIT $7 FOR UPDATE SKIP LOCKED))"
+	" RETURNING id, claim_token, coalesce(tenant_id, ''), coalesce(priority, 5::smallint), type, user_id, payload,"
+	"   coalesce(run_at, created_at), created_at, deadline, retry_count, max_retries, crashes";
 enum { COL_ID, COL_TOKEN, COL_TENANT, COL_PRIORITY, COL_TYPE, COL_USER, COL_PAYLOAD, COL_RUN_AT };
 
 static const char delete_sql[] =
@@ -147,7 +149,7 @@ int main(int argc, char **argv)
 	d.queue = argv[2];
 	d.batch = argc > 4 ? argv[4] : "500";
 	ref_number(d.batch, "BATCH", 1, REF_IDS);
-	memcpy(d.run_at, "\x80\0\0\0\0\0\0\1", 8); /* just above -infinity */
+	memcpy(d.run_at, "\x80\0\0\0\0\0\0", 8); /* -infinity */
 	drain_prepare(&d, strcmp(argv[3], "history") == 0);
 	int64_t begin = ref_now_ns();
 	while (drain_claim(&d) > 0)

@@ -15,9 +15,9 @@
 #include "ref.h"
 
 static const char claim_sql[] =
-	"UPDATE jobq.jobs_live SET status = 'claimed', claim_token = 1, claimed_by = 1, started_at = now()"
-	" WHERE ctid = ANY(ARRAY(SELECT ctid FROM jobq.jobs_live WHERE queue = $1 AND run_at <= now() AND status = 'pending'"
-	"   ORDER BY tenant_id, priority, run_at, id LIMIT 25 FOR UPDATE SKIP LOCKED))"
+	"UPDATE jobq.jobs_live SET status = 'claimed', claim_token = 1, claimed_by = 'ref', started_at = now()"
+	" WHERE ctid = ANY(ARRAY(SELECT ctid FROM jobq.jobs_live WHERE queue = $1 AND status = 'pending'"
+	"   ORDER BY coalesce(tenant_id, ''), coalesce(priority, 5::smallint), coalesce(run_at, created_at), id LIMIT 25 FOR UPDATE SKIP LOCKED))"
 	" RETURNING id, tenant_id, priority, type, user_id, payload, run_at, created_at, deadline, retry_count, max_retries, crashes";
 static const char done_sql[] = "DELETE FROM jobq.jobs_live WHERE id = ANY($1::bigint[])";
 

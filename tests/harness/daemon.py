@@ -25,6 +25,13 @@ def render(sections):
     return "\n".join(lines) + "\n"
 
 
+def inode(path):
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return 0
+
+
 class Daemon:
     def __init__(self, directory, database, queues, **jobqd):
         self.dir = directory
@@ -121,10 +128,12 @@ class Daemon:
         return left
 
     def note_segments(self):
-        """The shared-memory segment, as the kernel shows it: for the check that it is gone after a stop."""
-        if self.alive():
-            with open(f"/proc/{self.process.pid}/maps", encoding="utf-8") as f:
-                self.segments |= set(re.findall(r"/dev/shm/jobq-\S+", f.read()))
+        """The shared-memory segment, by the inode that the kernel shows in the master's maps: for the check that it is gone after a stop."""
+        if not self.alive():
+            return
+        with open(f"/proc/{self.process.pid}/maps", encoding="utf-8") as f:
+            inodes = {int(line.split()[4]) for line in f if "/dev/shm/" in line}
+        self.segments |= {path for path in glob.glob("/dev/shm/jobq-*") if inode(path) in inodes}
 
     # --- jobqctl
 
@@ -178,7 +187,7 @@ class Daemon:
 
     def sanitizer_reports(self):
         """What address or undefined-behaviour sanitizer said, from stderr and the files of ASAN_OPTIONS=log_path."""
-        found = re.findall(r"^.*(?:ERROR: \w+Sanitizer|runtime error:).*$", self.text(), re.M)
+        found = re.findall(r"^==\d+==ERROR: \w+Sanitizer.*?(?:^SUMMARY.*?$|\Z)|^[^\n]*runtime error:[^\n]*$", self.text(), re.M | re.S)
         for path in glob.glob(os.path.join(self.dir, "san.*")):
             with open(path, encoding="utf-8", errors="replace") as f:
                 found.append(f.read())

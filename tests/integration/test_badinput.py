@@ -150,7 +150,8 @@ def test_foreign_shared_memory(daemon, db, how):
 
 
 @pytest.mark.parametrize("line", [b"\n", b"{}\n", b"null\n", b'{"v":1,"cmd":"nosuch"}\n', b'{"v":1,"cmd":"status","args":{"x":1}}\n', b"\x00\xff\xfe\n",
-                                  b'{"v":1,"cmd":"job","args":{"id":"DROP TABLE"}}\n', b"[" * 100000 + b"\n", b"x" * 200000, b'{"v":99,"cmd":"ping"}\n'])
+                                  b'{"v":1,"cmd":"job","args":{"id":"DROP TABLE"}}\n', b"[" * 100000 + b"\n", b"x" * 200000, b'{"v":99,"cmd":"ping"}\n'],
+                         ids=["empty", "object", "null", "unknown", "arguments", "bytes", "sql", "deep", "endless", "version"])
 def test_garbage_on_the_control_socket(daemon, db, line):
     """Any bytes get an error or an end; the daemon lives on."""
     import socket
