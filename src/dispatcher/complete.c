@@ -273,7 +273,6 @@ static void param_move(struct pg_params *p, const struct call *call)
 		pg_array_jsonb(p, call->jobs[i]->result, call->jobs[i]->result_len);
 	pg_array_end(p);
 	param_errors(p, call);
-	param_ints(p, call, charge_of);
 }
 
 static void param_back(struct pg_params *p, const struct call *call)

@@ -110,14 +110,15 @@ static void statement_answer(void *arg, const struct pg_result *result)
 	json_t *document = json_loadb(text, len, JSON_DECODE_ANY, NULL);
 	if (!document) /* a payload may hold integers beyond 64 bits: then numbers are shown as reals */
 		document = json_loadb(text, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
-	if (!document)
+	bool why = strcmp(request->command->verb, "why") == 0;
+	if (!document) {
 		refuse(request, "error", "the database's answer is not JSON");
-	else if (strcmp(request->command->verb, "why") == 0)
+	} else if (why) {
 		answer(request, why_job(request->d, document));
-	else
-		answer(request, document);
-	if (strcmp(request->command->verb, "why") == 0)
 		json_decref(document);
+	} else {
+		answer(request, document);
+	}
 }
 
 static void send_statement(struct request *request, const char *stmt)

@@ -87,7 +87,7 @@ struct job {
 	/* ENDED */
 	enum fate fate;
 	enum end_status end;
-	int charge;              /* tries that this outcome burns: 0 or 1 */
+	int charge;              /* BACK: retries that this outcome burns, 0 or 1 */
 	int new_crashes;         /* BACK: 0 = unchanged */
 	int64_t delay_us;        /* BACK: -1 = run_at stays */
 	char *error, *result;    /* owned; NULL = none */
