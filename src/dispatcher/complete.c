@@ -299,13 +299,13 @@ static bool send_call(struct dispatcher *d, struct call *call)
 	case KIND_MOVE_DONE:
 		pg_param_int4(p, call->expire_on);
 		param_batches(p, call);
-		stmt = leaf_stmt(d, call->leaf, "finish_move_done");
+		stmt = leaf_stmt(call->leaf, "finish_move_done");
 		break;
 	case KIND_MOVE:
 		pg_param_int4(p, call->expire_on);
 		param_batches(p, call);
 		param_move(p, call);
-		stmt = leaf_stmt(d, call->leaf, "finish_move");
+		stmt = leaf_stmt(call->leaf, "finish_move");
 		break;
 	case KIND_BACK:
 		param_back(p, call);

@@ -29,6 +29,7 @@ static const char *const link_names[DB_LINKS] = {"jobqd claim", "jobqd complete"
 static const char *const setup_hot[] = {
 	SETUP_ALL, "SET plan_cache_mode = force_generic_plan",
 	"SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off", "SET enable_bitmapscan = off", NULL};
+static const char *const setup_admin[] = {SETUP_ALL, "SET enable_seqscan = off", NULL};
 static const char *const setup_plain[] = {SETUP_ALL, NULL};
 static const char *const setup_gate[] = {SETUP_ALL, "SET lock_timeout = 0", NULL}; /* it waits for its lock as long as it takes */
 
@@ -69,6 +70,37 @@ const struct pg_stmt *db_stmt(const char *name)
 		found = xcalloc(1, sizeof *found);
 		found->stmt.name = xstrdup(name);
 		found->stmt.sql = pg_sql(name);
+		HASH_ADD_KEYPTR(hh, known, found->stmt.name, strlen(found->stmt.name), found);
+	}
+	return &found->stmt;
+}
+
+static char *replaced(const char *sql, const char *mark, const char *text)
+{
+	struct buf out = {0};
+	const char *at;
+	while ((at = strstr(sql, mark)) != NULL) {
+		buf_add(&out, sql, (size_t)(at - sql));
+		buf_puts(&out, text);
+		sql = at + strlen(mark);
+	}
+	buf_puts(&out, sql);
+	char *made = xstrdup(buf_str(&out));
+	buf_free(&out);
+	return made;
+}
+
+const struct pg_stmt *db_stmt_with(const char *name, const char *key, const char *mark, const char *text)
+{
+	static struct named_stmt *known;
+	struct named_stmt *found;
+	char full[128];
+	snprintf(full, sizeof full, "%s_%s", name, key);
+	HASH_FIND_STR(known, full, found);
+	if (!found) {
+		found = xcalloc(1, sizeof *found);
+		found->stmt.name = xstrdup(full);
+		found->stmt.sql = replaced(pg_sql(name), mark, text);
 		HASH_ADD_KEYPTR(hh, known, found->stmt.name, strlen(found->stmt.name), found);
 	}
 	return &found->stmt;
@@ -221,7 +253,7 @@ static void link_notify(void *arg, struct pg_conn *conn, const char *channel, co
 static struct pg_conn *link_new(struct dispatcher *d, enum db_link link, const char *conninfo, bool pooler)
 {
 	static const struct pg_calls calls = {.ready = link_ready, .down = link_down, .notify = link_notify};
-	const char *const *setup = link <= DB_ADMIN ? setup_hot : link == DB_GATE ? setup_gate : setup_plain;
+	const char *const *setup = link <= DB_ACK ? setup_hot : link == DB_ADMIN ? setup_admin : link == DB_GATE ? setup_gate : setup_plain;
 	const struct pg_opts opts = {
 		.name = link_names[link], .conninfo = conninfo, .pooler = pooler, .setup = pooler ? NULL : setup};
 	return pg_conn_new(d->base, &opts, &calls, d);

@@ -234,6 +234,8 @@ bool db_up(const struct dispatcher *d);               /* every link is ready and
 void db_second(struct dispatcher *d);                  /* once a second: the schema may have been migrated */
 void db_publish(struct dispatcher *d, uint32_t state, const char *error);
 const struct pg_stmt *db_stmt(const char *name);      /* the statement of sql/statements/NAME.sql, made once */
+/* The same with `mark` replaced by `text` throughout; made once for each key, and kept (keys are few). */
+const struct pg_stmt *db_stmt_with(const char *name, const char *key, const char *mark, const char *text);
 struct pg_params *db_params(struct dispatcher *d);    /* the scratch parameters, reset */
 /* Sends on a link. false = it is not connected and done will not be called. */
 bool db_send(struct dispatcher *d, enum db_link link, const char *stmt, pg_done *done, void *arg);

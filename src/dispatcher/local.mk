@@ -7,6 +7,7 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/counts.c \
 	src/dispatcher/db.c \
 	src/dispatcher/dispatcher.c src/dispatcher/dispatcher.h \
+	src/dispatcher/filter.c src/dispatcher/filter.h \
 	src/dispatcher/handout.c \
 	src/dispatcher/job.c \
 	src/dispatcher/lanes.c \
