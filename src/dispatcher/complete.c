@@ -143,12 +143,6 @@ static bool send_verify(struct dispatcher *d, struct call *call)
 	return db_send(d, DB_ACK, "find_ended", verify_answer, call);
 }
 
-static int by_id(const void *a, const void *b)
-{
-	const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
-	return (x->id > y->id) - (x->id < y->id);
-}
-
 static struct job **find_call_job(struct call *call, int64_t id)
 {
 	size_t low = 0, high = call->n;
@@ -290,7 +284,7 @@ static bool send_call(struct dispatcher *d, struct call *call)
 {
 	struct pg_params *p = db_params(d);
 	const struct pg_stmt *stmt = NULL;
-	qsort(call->jobs, call->n, sizeof call->jobs[0], by_id);
+	qsort(call->jobs, call->n, sizeof call->jobs[0], job_by_id);
 	db_param_refs(d, call->jobs, call->n);
 	switch (call->kind) {
 	case KIND_DELETE:

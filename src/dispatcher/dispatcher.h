@@ -225,6 +225,7 @@ struct job_row { /* a row as the claim or the recovery returned it */
 struct job *job_new(struct dispatcher *d, struct queue *queue, const struct job_row *row);
 void job_free(struct dispatcher *d, struct job *job); /* its claim loses it; it must be in no list and not buffered */
 struct job *job_find(struct dispatcher *d, int64_t id, int64_t token);
+int job_by_id(const void *a, const void *b);          /* for qsort of struct job *: rows are locked in this order */
 void job_unassign(struct dispatcher *d, struct job *job);                 /* out of its worker's list or the adopted ones */
 
 /* db.c */

@@ -113,3 +113,9 @@ void job_unassign(struct dispatcher *d, struct job *job)
 	if (job->queue && job->queue->assigned > 0)
 		job->queue->assigned--;
 }
+
+int job_by_id(const void *a, const void *b)
+{
+	const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
+	return (x->id > y->id) - (x->id < y->id);
+}

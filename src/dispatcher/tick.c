@@ -131,19 +131,13 @@ static size_t gather_progress(struct dispatcher *d, struct job *jobs[PROGRESS_MA
 	return n;
 }
 
-static int by_id(const void *a, const void *b)
-{
-	const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
-	return (x->id > y->id) - (x->id < y->id);
-}
-
 static void write_progress(struct dispatcher *d)
 {
 	struct job *jobs[PROGRESS_MAX];
 	size_t n = gather_progress(d, jobs);
 	if (n == 0 || !pg_conn_ready(d->link[DB_ACK]))
 		return;
-	qsort(jobs, n, sizeof *jobs, by_id);
+	qsort(jobs, n, sizeof *jobs, job_by_id);
 	struct pg_params *p = db_params(d);
 	db_param_refs(d, jobs, n);
 	pg_array_begin(p, PG_FLOAT8, n);
