@@ -165,3 +165,8 @@ unit_master_parse_LDADD = $(JOBQD_LIBS) $(UNIT_LIBS)
 unit_master_request_SOURCES = tests/unit/test_master_request.c tests/unit/child_dummy.c
 unit_master_request_CFLAGS = $(UNIT_CFLAGS)
 unit_master_request_LDADD = $(JOBQD_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += unit_pg_conn
+unit_pg_conn_SOURCES = tests/unit/test_pg_conn.c tests/unit/fake_pg.c tests/unit/fake_pg.h
+unit_pg_conn_CFLAGS = $(UNIT_CFLAGS)
+unit_pg_conn_LDADD = libpg.a libbase.a $(PQ_LIBS) $(UNIT_LIBS)
