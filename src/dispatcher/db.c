@@ -285,6 +285,7 @@ void db_stop(struct dispatcher *d)
 {
 	for (int i = 0; i < DB_LINKS; i++)
 		if (d->link[i]) {
+			pg_conn_reset(d->link[i], "leaving"); /* what is under way gives its memory back */
 			pg_conn_free(d->link[i]);
 			d->link[i] = NULL;
 		}
