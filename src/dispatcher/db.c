@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@
 #include "shm/cell.h"
 
 #define SCHEMA_RETRY_NS (5 * NS_PER_S)
+#define SLOW_NS (60 * NS_PER_S) /* what people ask for may take a while */
 
 static const char *const link_names[DB_LINKS] = {"jobqd claim", "jobqd complete", "jobqd admin", "jobqd gate", "jobqd listen"};
 
@@ -235,6 +237,8 @@ static void link_down(void *arg, struct pg_conn *conn, const char *error)
 {
 	struct dispatcher *d = arg;
 	d->lease_ok = false;
+	if (d->exit_now)
+		return;
 	if (conn == d->link[DB_GATE])
 		wake_lost(d);
 	bool never = d->phase == PHASE_CONNECT && atomic_load(&d->global->db_state) == DB_CONNECTING;
@@ -275,8 +279,41 @@ void db_start(struct dispatcher *d)
 		d->link[DB_LISTEN] = link_new(d, DB_LISTEN, direct, false);
 }
 
+/* A link that owes answers and gives none: the other end is silent, though TCP may not know it. All links go the same way, so
+ * all are made anew; what was under way counts as lost. The GATE may wait for its lock as long as it takes. */
+static bool link_is_silent(struct dispatcher *d, enum db_link link, int64_t now)
+{
+	struct link_watch *watch = &d->watch[link];
+	if (!d->link[link] || !pg_conn_ready(d->link[link]))
+		return false;
+	uint64_t answered = pg_conn_answered(d->link[link]);
+	if (answered != watch->answered || pg_conn_pending(d->link[link]) == 0) {
+		watch->answered = answered;
+		watch->since_ns = now;
+	}
+	int64_t patience = link == DB_ADMIN ? SLOW_NS : d->conf->jobqd.lease / 2;
+	return now - watch->since_ns > patience;
+}
+
+static void watch_links(struct dispatcher *d)
+{
+	int64_t now = clock_mono_ns();
+	bool silent = false;
+	for (int i = DB_CLAIM; i <= DB_ADMIN; i++)
+		silent |= link_is_silent(d, (enum db_link)i, now);
+	if (!silent)
+		return;
+	log_warn("the database does not answer: connecting anew");
+	for (int i = 0; i < DB_LINKS; i++) {
+		d->watch[i].since_ns = now;
+		if (d->link[i])
+			pg_conn_reset(d->link[i], "no answer from the database");
+	}
+}
+
 void db_second(struct dispatcher *d)
 {
+	watch_links(d);
 	if (!d->schema_checked && clock_mono_ns() >= d->next_schema_ns)
 		schema_check(d);
 }
@@ -284,8 +321,13 @@ void db_second(struct dispatcher *d)
 void db_stop(struct dispatcher *d)
 {
 	for (int i = 0; i < DB_LINKS; i++)
+		if (d->link[i])
+			pg_conn_reset(d->link[i], "leaving");
+	for (int turn = 0; turn < 3; turn++) /* what is under way is called back as lost, and gives its memory back */
+		if (event_base_loop(d->base, EVLOOP_NONBLOCK) < 0)
+			break;
+	for (int i = 0; i < DB_LINKS; i++)
 		if (d->link[i]) {
-			pg_conn_reset(d->link[i], "leaving"); /* what is under way gives its memory back */
 			pg_conn_free(d->link[i]);
 			d->link[i] = NULL;
 		}

@@ -155,6 +155,8 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 	struct dispatcher *d = arg;
 	(void)fd;
 	(void)what;
+	if (d->exit_now)
+		return;
 	if (d->leaving) {
 		step_leaving(d);
 		workers_send_acks(d);

@@ -170,6 +170,10 @@ struct dispatcher {
 	struct event_base *base;
 	struct event *tick, *listen, *control_reader, *control_writer, *lifeline, *sigterm, *sigquit, *sigusr1, *pump;
 	struct pg_conn *link[DB_LINKS];
+	struct link_watch {      /* db.c: when a link last made progress */
+		uint64_t answered;
+		int64_t since_ns;
+	} watch[DB_LINKS];
 	struct pg_params params; /* scratch: used and sent within one function */
 	enum phase phase;
 	bool draining;           /* claim nothing more */
