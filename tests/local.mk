@@ -170,3 +170,6 @@ check_PROGRAMS += unit_pg_conn
 unit_pg_conn_SOURCES = tests/unit/test_pg_conn.c tests/unit/fake_pg.c tests/unit/fake_pg.h
 unit_pg_conn_CFLAGS = $(UNIT_CFLAGS)
 unit_pg_conn_LDADD = libpg.a libbase.a $(PQ_LIBS) $(UNIT_LIBS)
+
+EXTRA_DIST += .ci/run contrib/packages contrib/quickstart contrib/quickstart.sh docs/kannel.md docs/testing.md tests/run.sh tests/run tests/bench/run.sh
+EXTRA_DIST += tests/bench/bench.py tests/bench/measures.py tests/bench/stage.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault
