@@ -1,6 +1,8 @@
 # queue: the pure core: whose turn it is, what is due, when to try again; no I/O, runs under any clock
 noinst_LIBRARIES += libqueue.a
 libqueue_a_SOURCES = \
+	src/queue/heap.c src/queue/heap.h src/queue/share.h \
+	src/queue/group.c src/queue/group.h src/queue/ring.c src/queue/ring.h \
 	src/queue/backlog.c src/queue/backlog.h \
 	src/queue/buffer.c src/queue/buffer.h \
 	src/queue/gcra.h \
