@@ -149,7 +149,7 @@ static size_t take_turn(struct buffer *b, size_t max, int64_t now_ns, struct buf
 	struct buffer_group *group = group_of(b, tenant);
 	size_t n = take_from(b, tenant, least(ring_takable(b, tenant), max), now_ns, out);
 	*reason = group->reason;
-	tenant->deficit -= (int64_t)n;
+	tenant->deficit -= SHARE_ONE * (int64_t)n;
 	group->released -= n;
 	b->released -= n;
 	if (group->released == 0)

@@ -63,7 +63,7 @@ struct buffer_tenant {
 	uint32_t mask;            /* priorities that are not empty */
 	struct buffer_group group; /* mixed: only its count is used */
 	struct share share;
-	int64_t deficit;
+	int64_t deficit;          /* thousandths of a job */
 	bool in_ring, in_turn;
 	uint8_t spin;             /* which of the sharing priorities begins a batch smaller than their number */
 	uint64_t round;

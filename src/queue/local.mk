@@ -3,7 +3,7 @@ noinst_LIBRARIES += libqueue.a
 libqueue_a_SOURCES = \
 	src/queue/heap.c src/queue/heap.h src/queue/share.h \
 	src/queue/group.c src/queue/group.h src/queue/ring.c src/queue/ring.h \
-	src/queue/backlog.c src/queue/backlog.h \
+	src/queue/backlog.c src/queue/backlog.h src/queue/tenants.c src/queue/tenants.h \
 	src/queue/buffer.c src/queue/buffer.h \
 	src/queue/gcra.h \
 	src/queue/retry.c src/queue/retry.h

@@ -109,7 +109,7 @@ static size_t least(size_t a, size_t c)
 
 bool ring_in_funds(const struct buffer *b, const struct buffer_tenant *tenant, size_t max)
 {
-	return tenant->deficit >= (int64_t)least(ring_takable(b, tenant), max);
+	return tenant->deficit >= SHARE_ONE * (int64_t)least(ring_takable(b, tenant), max);
 }
 
 /* Whose turn it is; the ring is not empty. A light tenant saves up over some rounds (share.h: ten at most). */

@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SHARE_ONE 1000u          /* weight 1.0; shares are in thousandths too */
+#define SHARE_ONE INT64_C(1000)  /* weight 1.0; shares are in thousandths too */
 #define SHARE_WEIGHT_MIN 100u    /* a lighter one would need more than ten rounds for one batch */
 #define SHARE_WEIGHT_MAX 100000u
 #define SHARE_MINIMUM_MAX 900u
@@ -34,22 +34,23 @@ typedef struct share share_fn(void *arg, const char *tenant);
 static inline struct share share_clamped(struct share s)
 {
 	if (s.weight == 0)
-		s.weight = SHARE_ONE;
+		s.weight = (uint32_t)SHARE_ONE;
 	s.weight = s.weight < SHARE_WEIGHT_MIN ? SHARE_WEIGHT_MIN : s.weight > SHARE_WEIGHT_MAX ? SHARE_WEIGHT_MAX : s.weight;
 	s.minimum = s.minimum > SHARE_MINIMUM_MAX ? SHARE_MINIMUM_MAX : s.minimum;
 	return s;
 }
 
-/* A turn in jobs, at least 1. total: the weights of all tenants in the ring, this one included. */
+/* A turn, and so a deficit, is in thousandths of a job: light weights must not be rounded. total: the weights of all tenants that
+ * take turns, this one included. */
 static inline int64_t share_turn(struct share s, int64_t quantum, uint64_t total)
 {
-	int64_t turn = quantum * (int64_t)s.weight / SHARE_ONE;
+	int64_t turn = quantum * (int64_t)s.weight;
 	if (s.minimum > 0 && total > s.weight) {
-		int64_t others = quantum * (int64_t)(total - s.weight) / SHARE_ONE;
-		int64_t least = others * s.minimum / (int64_t)(SHARE_ONE - s.minimum);
+		int64_t others = quantum * (int64_t)(total - s.weight);
+		int64_t least = others / (int64_t)(SHARE_ONE - s.minimum) * s.minimum;
 		turn = turn > least ? turn : least;
 	}
-	return turn > 0 ? turn : 1;
+	return turn;
 }
 
 /* age: how long it has been due; aging 0 = never. Any unit of time. */
