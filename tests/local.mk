@@ -126,3 +126,8 @@ check_PROGRAMS += unit_http
 unit_http_SOURCES = tests/unit/test_http.c
 unit_http_CFLAGS = $(UNIT_CFLAGS)
 unit_http_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(CURL_LIBS)
+
+check_PROGRAMS += unit_limits
+unit_limits_SOURCES = tests/unit/test_limits.c
+unit_limits_CFLAGS = $(UNIT_CFLAGS)
+unit_limits_LDADD = libqueue.a libbase.a $(UNIT_LIBS)

@@ -5,5 +5,6 @@ libqueue_a_SOURCES = \
 	src/queue/group.c src/queue/group.h src/queue/ring.c src/queue/ring.h \
 	src/queue/backlog.c src/queue/backlog.h src/queue/tenants.c src/queue/tenants.h \
 	src/queue/buffer.c src/queue/buffer.h \
+	src/queue/exceed.c src/queue/exceed.h src/queue/limits.c src/queue/limits.h \
 	src/queue/gcra.h \
 	src/queue/retry.c src/queue/retry.h
