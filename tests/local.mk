@@ -131,3 +131,9 @@ check_PROGRAMS += unit_limits
 unit_limits_SOURCES = tests/unit/test_limits.c
 unit_limits_CFLAGS = $(UNIT_CFLAGS)
 unit_limits_LDADD = libqueue.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_tuner
+unit_tuner_SOURCES = tests/unit/test_tuner.c tests/bench/sim.c tests/bench/sim.h
+unit_tuner_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+unit_tuner_CFLAGS = $(UNIT_CFLAGS)
+unit_tuner_LDADD = libqueue.a libbase.a $(UNIT_LIBS)

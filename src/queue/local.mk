@@ -7,4 +7,5 @@ libqueue_a_SOURCES = \
 	src/queue/buffer.c src/queue/buffer.h \
 	src/queue/exceed.c src/queue/exceed.h src/queue/limits.c src/queue/limits.h \
 	src/queue/gcra.h \
+	src/queue/tuner.c src/queue/tuner.h \
 	src/queue/retry.c src/queue/retry.h
