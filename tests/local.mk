@@ -137,3 +137,8 @@ unit_tuner_SOURCES = tests/unit/test_tuner.c tests/bench/sim.c tests/bench/sim.h
 unit_tuner_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 unit_tuner_CFLAGS = $(UNIT_CFLAGS)
 unit_tuner_LDADD = libqueue.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_modes
+unit_modes_SOURCES = tests/unit/test_modes.c
+unit_modes_CFLAGS = $(UNIT_CFLAGS)
+unit_modes_LDADD = libqueue.a libbase.a $(UNIT_LIBS)

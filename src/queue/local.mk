@@ -8,4 +8,5 @@ libqueue_a_SOURCES = \
 	src/queue/exceed.c src/queue/exceed.h src/queue/limits.c src/queue/limits.h \
 	src/queue/gcra.h \
 	src/queue/tuner.c src/queue/tuner.h \
+	src/queue/breaker.c src/queue/breaker.h src/queue/degrade.c src/queue/degrade.h src/queue/rate.c src/queue/rate.h \
 	src/queue/retry.c src/queue/retry.h
