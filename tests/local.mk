@@ -77,7 +77,11 @@ bench_produce_SOURCES = tests/bench/produce.c tests/bench/ref.c tests/bench/ref.
 bench_produce_LDADD = $(PQ_LIBS)
 bench_samples_SOURCES = tests/bench/samples.c
 bench_samples_LDADD = libshm.a libbase.a $(JANSSON_LIBS)
-bench_programs = bench_ref_drain bench_ref_pickup bench_produce bench_samples
+bench_programs = bench_ref_drain bench_ref_pickup bench_produce bench_samples tests/bench/simulate
+EXTRA_PROGRAMS += tests/bench/simulate
+tests_bench_simulate_SOURCES = tests/bench/simulate.c tests/bench/day.c tests/bench/day.h tests/bench/sim.c tests/bench/sim.h
+tests_bench_simulate_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+tests_bench_simulate_LDADD = libqueue.a libbase.a -lm
 CLEANFILES += $(bench_programs)
 .PHONY: bench
 bench: all $(bench_programs)
