@@ -146,3 +146,15 @@ check_PROGRAMS += unit_modes
 unit_modes_SOURCES = tests/unit/test_modes.c
 unit_modes_CFLAGS = $(UNIT_CFLAGS)
 unit_modes_LDADD = libqueue.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_day
+unit_day_SOURCES = tests/unit/test_day.c tests/bench/day.c tests/bench/day.h tests/bench/sim.c tests/bench/sim.h
+unit_day_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+unit_day_CFLAGS = $(UNIT_CFLAGS)
+unit_day_LDADD = libqueue.a libbase.a $(UNIT_LIBS) -lm
+
+# lines and branches of src/queue that the unit programs run; fails below 95% and 90%
+dist_check_SCRIPTS += tests/unit/coverage.sh
+.PHONY: coverage
+coverage:
+	sh $(top_srcdir)/tests/unit/coverage.sh $(abs_builddir)
