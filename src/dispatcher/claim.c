@@ -51,13 +51,7 @@ static int64_t prefetch_target(const struct queue *queue)
 
 static int64_t claim_room(const struct queue *queue)
 {
-	const struct conf_queue_keys *k = &queue->conf->k;
-	if ((int64_t)queue->buffer.bytes >= k->buffer_max_bytes)
-		return 0;
-	int64_t target = prefetch_target(queue);
-	if (target > k->buffer_max)
-		target = k->buffer_max;
-	int64_t room = target - (int64_t)queue->buffer.entries;
+	int64_t room = (int64_t)buffer_room(&queue->buffer, (size_t)prefetch_target(queue));
 	return room > CLAIM_MAX ? CLAIM_MAX : room;
 }
 
@@ -133,10 +127,11 @@ static void take_rows(struct claim_call *call, const PGresult *res)
 		claim_read_row(res, (int)i, &row);
 		jobs[i] = job_new(d, call->queue, &row);
 	}
+	int64_t now_ns = clock_mono_ns();
 	qsort(jobs, n, sizeof *jobs, older_first);
 	tell_backlog(call, jobs, n, dispatcher_db_now_us(d));
 	for (size_t i = 0; i < n; i++)
-		buffer_add(&call->queue->buffer, jobs[i]->tenant, &jobs[i]->item, false);
+		buffer_add(&call->queue->buffer, jobs[i]->tenant, &jobs[i]->item, false, now_ns);
 	free(jobs);
 	counter_add(call->queue, n ? COUNTER_claims : COUNTER_empty_claims, 1);
 	counter_add(call->queue, COUNTER_claimed, n);

@@ -288,6 +288,14 @@ static void start_limit(struct queue *queue)
 	queue->gate_until_ns = atomic_load(&queue->shm->gate_until_mono_ns);
 }
 
+static void start_buffer(struct queue *queue)
+{
+	const struct conf_queue_keys *k = &queue->conf->k;
+	const struct buffer_law law = {.batch = (size_t)k->batch_size, .mixed = k->group_by == CONF_GROUP_BY_NONE,
+		.max_entries = (size_t)k->buffer_max, .max_bytes = (size_t)k->buffer_max_bytes};
+	buffer_set_law(&queue->buffer, &law, clock_mono_ns());
+}
+
 static void start_queue(struct dispatcher *d, struct queue *queue, const char *name)
 {
 	queue->d = d;
@@ -298,6 +306,8 @@ static void start_queue(struct dispatcher *d, struct queue *queue, const char *n
 	queue->workers = &d->workers;
 	backlog_init(&queue->backlog);
 	buffer_init(&queue->buffer);
+	if (queue->conf)
+		start_buffer(queue);
 	if (queue->conf && queue->shm)
 		start_limit(queue);
 }

@@ -146,15 +146,15 @@ static int64_t batch_room(const struct queue *queue)
 static void handout_queue(struct queue *queue)
 {
 	struct buffer_item *items[BATCH_CAP];
-	while (queue->buffer.entries > 0) {
+	while (buffer_ready(&queue->buffer, clock_mono_ns())) {
 		bool suspect = !TAILQ_EMPTY(&queue->buffer.suspects);
 		int64_t room = batch_room(queue);
 		struct worker *worker = room > 0 ? least_loaded(queue, suspect) : NULL;
 		if (!worker)
 			return; /* a suspect waits for the first idle worker, and the others behind it */
-		bool alone;
-		size_t n = buffer_take(&queue->buffer, (size_t)room, queue->conf->k.group_by == CONF_GROUP_BY_NONE, items, &alone);
-		send_batch(worker, items, n, alone);
+		struct buffer_flush flush;
+		size_t n = buffer_take(&queue->buffer, (size_t)room, clock_mono_ns(), items, &flush);
+		send_batch(worker, items, n, flush.alone);
 	}
 }
 

@@ -259,7 +259,7 @@ void outcome_unstarted(struct dispatcher *d, struct job *job)
 	job->state = JOB_BUFFERED;
 	job->alone = job->cancel_sent = false;
 	job->item.suspect = job->crashes > 0;
-	buffer_add(&job->queue->buffer, job->tenant, &job->item, true);
+	buffer_add(&job->queue->buffer, job->tenant, &job->item, true, clock_mono_ns());
 }
 
 void outcome_release(struct dispatcher *d, struct job *job)
