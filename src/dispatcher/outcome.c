@@ -274,7 +274,7 @@ void outcome_release_buffered(struct dispatcher *d, const struct queue *queue, c
 	HASH_ITER(hh, d->jobs, job, next) {
 		if (job->state != JOB_BUFFERED || (queue && job->queue != queue) || (tenant && strcmp(job->tenant, tenant) != 0))
 			continue;
-		buffer_remove(&job->queue->buffer, &job->item);
+		buffer_remove(&job->queue->buffer, &job->item, clock_mono_ns());
 		outcome_release(d, job);
 	}
 }
