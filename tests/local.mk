@@ -22,6 +22,11 @@ unit_clock_SOURCES = tests/unit/test_clock.c
 unit_clock_CFLAGS = $(UNIT_CFLAGS)
 unit_clock_LDADD = libbase.a $(UNIT_LIBS)
 
+check_PROGRAMS += unit_ident
+unit_ident_SOURCES = tests/unit/test_ident.c
+unit_ident_CFLAGS = $(UNIT_CFLAGS)
+unit_ident_LDADD = libbase.a $(UNIT_LIBS)
+
 check_PROGRAMS += unit_shm_limit
 unit_shm_limit_SOURCES = tests/unit/test_shm_limit.c
 unit_shm_limit_CFLAGS = $(UNIT_CFLAGS)

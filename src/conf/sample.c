@@ -103,7 +103,7 @@ static const char head[] =
 	"#   durations 250ms 10s 5min 2h30m 30d, sizes 64kB 16MB 1GB, rates 50/s 600/min 500/15s, on and off\n"
 	"#   secrets   file:/etc/jobq/gateway.password, env:GATEWAY_PASSWORD, or the secret itself\n"
 	"#\n"
-	"# Later wins: built in, [queue *], [queue NAME], the environment (JOBQ_LEASE, JOBQ_QUEUE_SMS_RATE_LIMIT).\n"
+	"# Later wins: built in, preset, [queue *], [queue NAME], the environment (JOBQ_LEASE, JOBQ_QUEUE_SMS_RATE_LIMIT).\n"
 	"\n";
 
 void conf_print_sample(FILE *out)
@@ -113,6 +113,8 @@ void conf_print_sample(FILE *out)
 	buf_puts(&text, head);
 	buf_puts(&text, "[jobqd]\n");
 	print_section(&text, CONF_IN_JOBQD, NULL);
+	buf_puts(&text, "\n# Where tenants come from.\n[tenants]\n");
+	print_section(&text, CONF_IN_TENANTS, NULL);
 	buf_puts(&text, "\n# Defaults for all queues; each may have its own in its section.\n[queue *]\n");
 	print_section(&text, CONF_IN_QUEUE, NULL);
 	for (size_t i = 0; i < conf_nhandlers; i++) {
