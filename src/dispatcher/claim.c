@@ -39,7 +39,7 @@ enum { COL_TOKEN, COL_ID, COL_TENANT, COL_PRIORITY, COL_TYPE, COL_USER, COL_PAYL
 static int64_t prefetch_target(const struct queue *queue)
 {
 	const struct conf_queue_keys *k = &queue->conf->k;
-	int64_t two_batches = 2 * k->batch_size * (queue->nworkers ? queue->nworkers : 1) * k->concurrency;
+	int64_t two_batches = 2 * queue->batch_size * (queue->nworkers ? queue->nworkers : 1) * k->concurrency;
 	int64_t span = 2 * queue->claim_took_ns > PREFETCH_MIN_NS ? 2 * queue->claim_took_ns : PREFETCH_MIN_NS;
 	int64_t moment = (int64_t)(queue->jobs_per_s * (double)span / (double)NS_PER_S);
 	int64_t target = moment > two_batches ? moment : two_batches;
@@ -61,7 +61,7 @@ static bool worth_a_claim(const struct queue *queue, int64_t room)
 		return false;
 	if (room >= CLAIM_WORTH || queue->buffer.entries == 0)
 		return true;
-	return (int64_t)queue->buffer.entries < queue->conf->k.batch_size;
+	return (int64_t)queue->buffer.entries < queue->batch_size;
 }
 
 /* ---- the answer ---- */
@@ -217,7 +217,7 @@ static void claim_queue(struct dispatcher *d, struct queue *queue)
 	struct claim_call *call = xcalloc(1, sizeof *call);
 	call->d = d;
 	call->queue = queue;
-	call->nasks = backlog_plan(&queue->backlog, dispatcher_db_now_us(d), room, queue->conf->k.batch_size, call->asks);
+	call->nasks = backlog_plan(&queue->backlog, dispatcher_db_now_us(d), room, queue->batch_size, call->asks);
 	if (call->nasks > 0)
 		claim_send(d, call);
 	else
