@@ -77,6 +77,14 @@ void complete_add(struct dispatcher *d, struct job *job)
 
 /* ---- after the commit ---- */
 
+/* Counted when it is committed, not when it is known. */
+static void count_end(const struct job *job)
+{
+	static const enum shm_counter counter[] = {COUNTER_completed, COUNTER_failed, COUNTER_cancelled};
+	if (job->queue && (job->fate == FATE_FINISH || job->fate == FATE_VERIFY))
+		counts_ended(job->queue, counter[job->end]);
+}
+
 static void settle(struct dispatcher *d, struct job *job, int64_t run_at_us)
 {
 	if (job->fate == FATE_BACK && job->queue && job->queue->conf) {
@@ -128,6 +136,8 @@ static void verify_answer(void *arg, const struct pg_result *result)
 				counter_add(job->queue, COUNTER_lost, 1);
 			if (!there && !presumed)
 				log_warn("job %lld: ownership lost, its outcome is void", (long long)job->id);
+			if (there || presumed)
+				count_end(job);
 			job->fate = FATE_VERIFY;
 			settle(d, job, 0);
 		}
@@ -172,10 +182,12 @@ static void settle_written(struct call *call, const PGresult *res)
 			(*at)->run_at_us = pg_get_timestamp_us(res, i, 1);
 	}
 	for (size_t i = 0; i < call->n; i++) {
-		if (written[i])
-			settle(d, call->jobs[i], call->jobs[i]->run_at_us);
-		else
+		if (!written[i]) {
 			missing->jobs[missing->n++] = call->jobs[i];
+			continue;
+		}
+		count_end(call->jobs[i]);
+		settle(d, call->jobs[i], call->jobs[i]->run_at_us);
 	}
 	free(written);
 	if (missing->n > 0 && send_verify(d, missing)) {

@@ -48,11 +48,8 @@ static void set_error_text(struct job *job, const char *text)
 
 static void finish(struct dispatcher *d, struct job *job, enum end_status end)
 {
-	static const enum shm_counter counter[] = {COUNTER_completed, COUNTER_failed, COUNTER_cancelled};
 	job->fate = FATE_FINISH;
 	job->end = end;
-	if (job->queue)
-		counts_ended(job->queue, counter[end]);
 	complete_add(d, job);
 }
 
@@ -194,8 +191,7 @@ void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome 
 		finish(d, job, END_FAILED);
 	else {
 		job->fate = FATE_VERIFY;
-		if (job->queue)
-			counts_ended(job->queue, COUNTER_completed);
+		job->end = END_COMPLETED;
 		complete_add(d, job);
 	}
 	log_outcome(d, job, outcome_names[kind]);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # tests/run/inside.sh DIR WHAT [pytest arguments]: the part of tests/run.sh that an ordinary user does, on the copy of the tree in DIR/src.
 #
-# Three builds beside each other: gcc (warnings are errors: unit tests, quickstart, bench), san (address and undefined-behaviour
+# Three builds beside each other: gcc (warnings are errors: unit tests, tarball, quickstart, a short bench), san (address and undefined-behaviour
 # sanitizers and fault points: unit tests, integration and fault tests), clang (warnings are errors, compiled only). Each step appends
 # "PASSED FAILED name" to DIR/results; a step that fails shows the end of what it said. Nothing is left running but what a test lost.
 set -u
@@ -74,6 +74,10 @@ failed_builds=0
 if wants unit; then step build-clang build clang CC=clang || failed_builds=1; fi
 step build-gcc build gcc || exit 1
 if wants unit; then units gcc; fi
+if [ "$what" = all ]; then
+	step distcheck make -C "$dir/gcc" -j2 distcheck
+	step bench-quick make -C "$dir/gcc" bench BENCH_ARGS=--quick
+fi
 step build-san build san --enable-sanitizers --enable-faults CFLAGS='-O1 -g' || exit 1
 if wants unit; then units san; fi
 case $what in
