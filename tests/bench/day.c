@@ -66,7 +66,8 @@ struct day {
 static void rows_push(struct rows *rows, int64_t due_ns)
 {
 	if (rows->head + rows->len == rows->cap) {
-		memmove(rows->due_ns, rows->due_ns + rows->head, rows->len * sizeof *rows->due_ns);
+		if (rows->head > 0)
+			memmove(rows->due_ns, rows->due_ns + rows->head, rows->len * sizeof *rows->due_ns);
 		rows->head = 0;
 		if (rows->len * 2 > rows->cap || rows->cap == 0) {
 			rows->cap = rows->cap ? rows->cap * 2 : 4;
