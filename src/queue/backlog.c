@@ -257,6 +257,7 @@ size_t backlog_plan(struct backlog *b, int64_t now_us, int64_t room, int64_t qua
 		if (asked < rows)
 			give_back(b, tenant, rows - asked);
 		tenant->deficit -= asked * SHARE_ONE;
+		tenant->served = ++b->turns;
 		room -= asked;
 		if (tenant->deficit < SHARE_ONE)
 			tenants_end_turn(b, tenant);
@@ -357,7 +358,7 @@ void backlog_bar_until(struct backlog *b, const char *name, int64_t until_us, in
 	struct lane_tenant *tenant = tenants_get(b, name);
 	bool was = tenants_barred(tenant);
 	if (until_us > now_us)
-		heap_set(&b->bars, &tenant->bar, until_us);
+		heap_set(&b->bars, &tenant->bar, tenants_bar_key(b, tenant, until_us));
 	else
 		heap_remove(&b->bars, &tenant->bar);
 	backlog_bar_changed(b, tenant, was, now_us);

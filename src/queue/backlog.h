@@ -55,6 +55,7 @@ struct lane_tenant {
 	struct lane **lanes;        /* by priority, most urgent first */
 	size_t nlanes;
 	bool in_ring;               /* a lane is due, or being claimed */
+	uint64_t served;            /* b->turns when it was last asked for rows */
 	bool active;                /* a lane is due and not being claimed */
 	bool in_turn;               /* its turn has begun, and deficit is left of it */
 	bool barred;                /* paused: keeps its lanes, gets no turn */
@@ -80,7 +81,7 @@ struct backlog {
 	share_fn *share;
 	backlog_grant_fn *grant;
 	void *share_arg, *grant_arg;
-	uint64_t serial, round;
+	uint64_t serial, round, turns;
 	size_t round_left;           /* tenants that have not had their turn in this round */
 };
 

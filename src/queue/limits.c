@@ -123,20 +123,25 @@ static void set_reserved(struct limits *l, struct limit_tenant *tenant, int64_t 
 /* ---- reserving ---- */
 
 struct view { /* the buckets of one tenant */
-	struct limit_bucket *bucket[3];
-	enum limit_kind kind[3];
+	struct limit_bucket *bucket[2];
+	enum limit_kind kind[2];
 	size_t n;
 };
 
-static struct view view_of(struct limits *l, struct limit_tenant *tenant)
+static struct view view_of(struct limit_tenant *tenant)
 {
-	struct view view = {.bucket = {&l->queue, &tenant->bucket}, .kind = {LIMIT_QUEUE, LIMIT_TENANT}, .n = 2};
+	struct view view = {.bucket = {&tenant->bucket}, .kind = {LIMIT_TENANT}, .n = 1};
 	if (tenant->tier) {
-		view.bucket[2] = &tenant->tier->bucket;
-		view.kind[2] = LIMIT_TIER;
-		view.n = 3;
+		view.bucket[1] = &tenant->tier->bucket;
+		view.kind[1] = LIMIT_TIER;
+		view.n = 2;
 	}
 	return view;
+}
+
+static struct view view_of_queue(struct limits *l)
+{
+	return (struct view){.bucket = {&l->queue}, .kind = {LIMIT_QUEUE}, .n = 1};
 }
 
 /* when `jobs` of them could be reserved in every bucket, but in none more than half a horizon's worth, nor less than a unit */
@@ -163,10 +168,21 @@ static int64_t jobs_free(const struct limit_bucket *bucket, int64_t cost_milli, 
 	return bucket->reserved_milli == 0 && bucket->tat_ns <= now_ns ? 1 : 0;
 }
 
+int64_t limits_room(struct limits *l, int64_t want, int64_t now_ns, int64_t *until_ns)
+{
+	struct view view = view_of_queue(l);
+	int64_t most = jobs_free(&l->queue, l->cost_milli, now_ns, l->horizon_ns);
+	*until_ns = now_ns;
+	if (want <= 0 || most >= want)
+		return want > 0 ? want : 0;
+	*until_ns = chunk_at(l, &view, l->cost_milli, want, now_ns);
+	return *until_ns > now_ns ? 0 : most;
+}
+
 int64_t limits_reserve(struct limits *l, const char *name, int64_t want, int64_t now_ns, int64_t *until_ns)
 {
 	struct limit_tenant *tenant = tenant_get(l, name, now_ns);
-	struct view view = view_of(l, tenant);
+	struct view view = view_of(tenant);
 	int64_t n = want;
 	*until_ns = now_ns;
 	if (want <= 0)
@@ -209,9 +225,12 @@ static void take(struct limit_bucket *bucket, int64_t units, int64_t at_ns)
 void limits_sent(struct limits *l, const char *name, int64_t units, int64_t at_ns)
 {
 	struct limit_tenant *tenant = tenant_get(l, name, at_ns);
-	struct view view = view_of(l, tenant);
+	struct view view = view_of(tenant);
 	for (size_t i = 0; i < view.n; i++)
 		take(view.bucket[i], units, at_ns);
+	take(&l->queue, units, at_ns);
+	l->cost_milli += (units * MILLI - l->cost_milli) / COST_SMOOTH;
+	l->cost_milli = l->cost_milli > 0 ? l->cost_milli : 1;
 	int64_t cost = tenant->cost_milli + (units * MILLI - tenant->cost_milli) / COST_SMOOTH;
 	set_reserved(l, tenant, tenant->reserved - 1, cost > 0 ? cost : 1);
 }
@@ -230,12 +249,17 @@ bool limits_ended(struct limits *l, const char *name)
 enum limit_kind limits_why(struct limits *l, const char *name, int64_t now_ns, int64_t *until_ns)
 {
 	struct limit_tenant *tenant = tenant_get(l, name, now_ns);
-	struct view view = view_of(l, tenant);
+	struct view view = view_of(tenant);
 	enum limit_kind kind = LIMIT_NONE;
 	*until_ns = now_ns;
 	if (tenant->concurrency > 0 && tenant->running >= tenant->concurrency) {
 		*until_ns = LIMITS_NEVER;
 		return LIMIT_CONCURRENCY;
+	}
+	int64_t queue_at = free_at(&l->queue, tenant->cost_milli, now_ns, l->horizon_ns);
+	if (queue_at > now_ns) {
+		*until_ns = queue_at;
+		kind = LIMIT_QUEUE;
 	}
 	for (size_t i = 0; i < view.n; i++) {
 		int64_t at = free_at(view.bucket[i], tenant->cost_milli, now_ns, l->horizon_ns);
@@ -251,7 +275,7 @@ enum limit_kind limits_why(struct limits *l, const char *name, int64_t now_ns, i
 
 void limits_init(struct limits *l, limits_fn *of, void *arg)
 {
-	*l = (struct limits){.horizon_ns = LIMITS_HORIZON_NS, .of = of, .of_arg = arg};
+	*l = (struct limits){.horizon_ns = LIMITS_HORIZON_NS, .cost_milli = MILLI, .of = of, .of_arg = arg};
 }
 
 void limits_reload(struct limits *l, int64_t now_ns)

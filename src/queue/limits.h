@@ -66,6 +66,7 @@ struct limits {
 	struct limit_tenant *tenants;
 	struct limit_tier *tiers;
 	int64_t horizon_ns;
+	int64_t cost_milli;      /* average of a job of the queue */
 	limits_fn *of;
 	void *of_arg;
 };
@@ -78,7 +79,10 @@ void limits_free(struct limits *l);
 void limits_set_bucket(struct limit_bucket *bucket, int64_t interval_ns, int64_t burst_ns, int64_t now_ns);
 void limits_reload(struct limits *l, int64_t now_ns);         /* asks again for every tenant */
 
-/* How many of `want` jobs may be claimed now: they are reserved. If 0, *until_ns: when to ask again (LIMITS_NEVER: after an
+/* The queue's own limit bounds the whole claim, not one tenant's part of it: else tenants would not share it by weight. How many
+ * jobs may be claimed in all, 0 until a chunk is free at *until_ns. Reserves nothing. */
+int64_t limits_room(struct limits *l, int64_t want, int64_t now_ns, int64_t *until_ns);
+/* How many of `want` jobs its tier and the tenant itself let be claimed now: they are reserved, in the queue's bucket too. If 0, *until_ns: when to ask again (LIMITS_NEVER: after an
  * end of the tenant's, see limits_ended). */
 int64_t limits_reserve(struct limits *l, const char *tenant, int64_t want, int64_t now_ns, int64_t *until_ns);
 void limits_unreserve(struct limits *l, const char *tenant, int64_t jobs); /* not claimed, or given back unsent */

@@ -1,5 +1,6 @@
 # queue: the pure core: whose turn it is, what is due, when to try again; no I/O, runs under any clock
 noinst_LIBRARIES += libqueue.a
+EXTRA_DIST += docs/tuning.md docs/decisions/rings.md
 libqueue_a_SOURCES = \
 	src/queue/heap.c src/queue/heap.h src/queue/share.h \
 	src/queue/group.c src/queue/group.h src/queue/ring.c src/queue/ring.h \

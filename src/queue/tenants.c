@@ -160,12 +160,22 @@ void tenants_reshare(struct backlog *b, struct lane_tenant *tenant)
 
 /* ---- bars ---- */
 
+int64_t tenants_bar_key(const struct backlog *b, const struct lane_tenant *tenant, int64_t until_us)
+{
+	if (until_us >= BACKLOG_NEVER - 2000)
+		return BACKLOG_NEVER;
+	uint64_t ago = b->turns - tenant->served + 1;
+	int64_t rank = 15 * (63 - __builtin_clzll(ago)); /* below 1000 */
+	return (until_us / 1000 + 1) * 1000 + 999 - rank;
+}
+
 void tenants_end_bars(struct backlog *b, int64_t now_us)
 {
 	struct heap_node *node;
 	while ((node = heap_top(&b->bars)) != NULL && node->key <= now_us) {
 		struct lane_tenant *tenant = HEAP_OWNER(node, struct lane_tenant, bar);
 		heap_remove(&b->bars, node);
+		tenant->round = b->round; /* no newcomer: it joins at the tail, behind those barred longer */
 		backlog_bar_changed(b, tenant, true, now_us);
 	}
 }

@@ -18,6 +18,8 @@ void tenants_pass(struct backlog *b, struct lane_tenant *tenant); /* to the tail
 void tenants_end_turn(struct backlog *b, struct lane_tenant *tenant);
 void tenants_refund(struct lane_tenant *tenant, int64_t rows); /* asked for in its turn, and not got */
 void tenants_reshare(struct backlog *b, struct lane_tenant *tenant);
+/* until_us, a little later: bars of the same millisecond (a tier's) end in the order of who was served longest ago. */
+int64_t tenants_bar_key(const struct backlog *b, const struct lane_tenant *tenant, int64_t until_us);
 void tenants_end_bars(struct backlog *b, int64_t now_us);
 /* backlog.c: a bar has come or gone */
 void backlog_bar_changed(struct backlog *b, struct lane_tenant *tenant, bool was_barred, int64_t now_us);

@@ -53,7 +53,7 @@ struct day {
 	struct sim_random random;
 	struct ask asks[BACKLOG_ASKS];
 	size_t nasks;
-	int64_t now_ns, arrival_ns, claim_ends_ns;
+	int64_t now_ns, arrival_ns, claim_ends_ns, limited_ns;
 	uint32_t next_tenant;
 	uint8_t next_class;
 	uint64_t generated, waiting_all;
@@ -66,7 +66,8 @@ struct day {
 static void rows_push(struct rows *rows, int64_t due_ns)
 {
 	if (rows->head + rows->len == rows->cap) {
-		memmove(rows->due_ns, rows->due_ns + rows->head, rows->len * sizeof *rows->due_ns);
+		if (rows->head > 0)
+			memmove(rows->due_ns, rows->due_ns + rows->head, rows->len * sizeof *rows->due_ns);
 		rows->head = 0;
 		if (rows->len * 2 > rows->cap || rows->cap == 0) {
 			rows->cap = rows->cap ? rows->cap * 2 : 4;
@@ -208,6 +209,7 @@ static void claim(struct day *day)
 	if (day->conf->rate > 0 && (double)ready > day->conf->rate)
 		ready = (size_t)day->conf->rate + 1;
 	size_t room = buffer_room(&day->buffer, ready < 1000 ? ready : 1000);
+	room = (size_t)limits_room(&day->limits, (int64_t)room, day->now_ns, &day->limited_ns);
 	if (day->claim_ends_ns != NEVER || room == 0 || (room < size && day->buffer.released > size))
 		return;
 	day->nasks = backlog_plan(&day->backlog, day->now_ns / NS_PER_US, (int64_t)room, (int64_t)size, day->asks);
@@ -249,6 +251,8 @@ static int64_t take_tokens(struct day *day, const struct crew *crew)
 		struct limit_tenant *tenant;
 		HASH_FIND_STR(day->limits.tenants, name, tenant);
 		at += gcra_wait(queue->tat_ns, at, queue->interval_ns, queue->burst_ns, 1);
+		if (tenant && tenant->tier)
+			at += gcra_wait(tenant->tier->bucket.tat_ns, at, tenant->tier->bucket.interval_ns, tenant->tier->bucket.burst_ns, 1);
 		if (tenant)
 			at += gcra_wait(tenant->bucket.tat_ns, at, tenant->bucket.interval_ns, tenant->bucket.burst_ns, 1);
 		limits_sent(&day->limits, name, 1, at);
@@ -332,6 +336,8 @@ static int64_t next_event(const struct day *day)
 		next = day->crew[w].end_ns < next ? day->crew[w].end_ns : next;
 	if (due_us != BACKLOG_NEVER && due_us > day->now_ns / NS_PER_US && due_us * NS_PER_US < next)
 		next = due_us * NS_PER_US;
+	if (day->limited_ns > day->now_ns && day->limited_ns < next)
+		next = day->limited_ns;
 	if (someone_idle(day) && flush_ns > day->now_ns && flush_ns < next)
 		next = flush_ns;
 	return next;
@@ -362,6 +368,11 @@ static struct share share_of(void *arg, const char *name)
 static void limits_of(void *arg, const char *name, struct limits_of *out)
 {
 	const struct day_conf *c = arg;
+	if (c->tier_rate > 0) {
+		memcpy(out->tier, "all", sizeof "all");
+		out->tier_interval_ns = (int64_t)((double)NS_PER_S / c->tier_rate);
+		out->tier_burst_ns = (int64_t)(c->burst_s * (double)NS_PER_S);
+	}
 	if (c->tenant_rate <= 0 || (c->limited > 0 && strtoul(name + 1, NULL, 10) >= c->limited))
 		return;
 	out->interval_ns = (int64_t)((double)NS_PER_S / c->tenant_rate);

@@ -30,6 +30,7 @@ struct day_conf {
 	double urgent, high, low; /* shares of the jobs; the others are normal */
 	uint32_t weights[DAY_WEIGHTS], nweights; /* thousandths; tenant i has weights[i % n] */
 	double rate, tenant_rate; /* units a second; 0 = none */
+	double tier_rate;         /* shared by all tenants */
 	uint32_t limited;         /* tenants 0 .. limited-1 have the tenant rate; 0 = all */
 	double burst_s;           /* of the rates */
 	struct sim_handler handler;

@@ -96,7 +96,19 @@ START_TEST(test_rate_is_held_and_used)
 	c.rate = 50, c.tenants = 10, c.jobs = 20000, c.at_once = true, c.window_ns = 300 * NS_PER_S;
 	run();
 	ck_assert_uint_le(out.most_a_second, 50 + 5);
+	ck_assert_msg(out.jain > 0.98, "Jain's index is %f", out.jain);
 	ck_assert_msg(out.rate_used > 0.97, "%f of the rate is used", out.rate_used);
+}
+END_TEST
+
+/* Tenants that share a tier's limit are barred and freed at the same times: they take turns all the same. */
+START_TEST(test_tier_is_shared)
+{
+	c.tier_rate = 50, c.tenants = 50, c.jobs = 50000, c.at_once = true, c.window_ns = 600 * NS_PER_S;
+	run();
+	ck_assert_uint_le(out.most_a_second, 50 + 5);
+	ck_assert_uint_ge(out.done, 50 * 600 * 95 / 100);
+	ck_assert_msg(out.jain > 0.95, "Jain's index is %f", out.jain);
 }
 END_TEST
 
@@ -132,6 +144,7 @@ int main(void)
 	tcase_add_test(tc, test_weights);
 	tcase_add_test(tc, test_limited_backlog_costs_the_others_nothing);
 	tcase_add_test(tc, test_rate_is_held_and_used);
+	tcase_add_test(tc, test_tier_is_shared);
 	tcase_add_test(tc, test_record);
 	tcase_add_test(tc, test_impossible_days);
 	suite_add_tcase(suite, tc);

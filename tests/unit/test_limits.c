@@ -113,7 +113,18 @@ START_TEST(test_queue_and_tier)
 	ck_assert_int_eq(reserve("b", 15), 5);
 	ck_assert_int_eq(reserve("b", 15), 0);
 	ck_assert_int_eq(limits_why(&l, "b", now, &until), LIMIT_TIER);
-	ck_assert_int_eq(reserve("free", 15), 10);
+	ck_assert_int_eq(limits_room(&l, 7, now, &until), 7);
+	ck_assert_int_eq(reserve("free", 10), 10);
+	ck_assert_int_eq(limits_room(&l, 0, now, &until), 0);
+	ck_assert_int_eq(limits_room(&l, 15, now, &until), 0);
+	ck_assert(until > now + 499 * NS_PER_MS && until <= now + 500 * NS_PER_MS);
+	int64_t later = until;
+	ck_assert_int_eq(limits_room(&l, 50, later, &until), 0); /* nothing was sent: nothing has become free */
+	struct limit_bucket queue = l.queue;
+	l.queue.tat_ns = now + 15 * l.queue.interval_ns; /* fifteen were */
+	l.queue.reserved_milli -= 15000;
+	ck_assert_int_eq(limits_room(&l, 50, later, &until), 15);
+	l.queue = queue;
 	ck_assert_int_eq(limits_why(&l, "free", now, &until), LIMIT_QUEUE);
 	given.tier_interval_ns = NS_PER_S / 25;
 	limits_reload(&l, now);

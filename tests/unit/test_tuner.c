@@ -169,6 +169,39 @@ START_TEST(test_memory)
 }
 END_TEST
 
+/* Five workers, batches of half a second, settled; then each takes five times as long. A second after the step the size is down. */
+START_TEST(test_reacts_within_a_second)
+{
+	const struct tuner_law law = {.start = 25, .min = 5, .max = 50, .target_ns = 600 * NS_PER_MS};
+	int64_t begun[5], ends[5], step = 120 * NS_PER_S;
+	tuner_init(&t, &law, now);
+	for (int w = 0; w < 5; w++)
+		begun[w] = w * 100 * NS_PER_MS, ends[w] = begun[w] + 100 * NS_PER_MS;
+	uint32_t before = 0;
+	for (now = 0; now <= step + NS_PER_S; now += 10 * NS_PER_MS) {
+		int64_t oldest = now;
+		for (int w = 0; w < 5; w++) {
+			if (now >= ends[w]) {
+				uint32_t size = tuner_size(&t);
+				const struct tuner_sample sample = {.end_ns = now, .run_ns = now - begun[w], .size = size, .jobs = size, .done = size};
+				(void)tuner_sample(&t, &sample);
+				begun[w] = now;
+				ends[w] = now + (now >= step ? 5 : 1) * (100 + 10 * (int64_t)tuner_size(&t)) * NS_PER_MS;
+			}
+			oldest = begun[w] < oldest ? begun[w] : oldest;
+		}
+		(void)tuner_running(&t, now - oldest, now);
+		if (now == step) {
+			before = tuner_size(&t);
+			for (int w = 0; w < 5; w++)
+				ends[w] = now + 5 * (ends[w] - now); /* what is under way is slower too */
+		}
+	}
+	ck_assert_uint_ge(before, 45);
+	ck_assert_msg(tuner_size(&t) < before * 2 / 3, "it was %u and is %u", before, tuner_size(&t));
+}
+END_TEST
+
 static int64_t faster(uint32_t size) { return 30 + 6 * size; }
 
 START_TEST(test_looks_again)
@@ -262,6 +295,7 @@ int main(void)
 	tcase_add_test(tc, test_refusal_acts_at_once);
 	tcase_add_test(tc, test_refusing_whatever_the_size);
 	tcase_add_test(tc, test_memory);
+	tcase_add_test(tc, test_reacts_within_a_second);
 	tcase_add_test(tc, test_looks_again);
 	tcase_add_test(tc, test_part_batches_tell_nothing);
 	tcase_add_test(tc, test_law_is_mended);
