@@ -4,6 +4,7 @@ libbase_a_SOURCES = \
 	src/base/buf.c src/base/buf.h \
 	src/base/clock.c src/base/clock.h \
 	src/base/fault.c src/base/fault.h \
+	src/base/ident.c src/base/ident.h \
 	src/base/io.c src/base/io.h \
 	src/base/log.c src/base/log.h \
 	src/base/mem.c src/base/mem.h \

@@ -80,8 +80,9 @@ void conf_check_all(const struct conf *conf, struct conf_errors *errors)
 {
 	const struct conf_private *private = conf->private;
 
-	if (!private->jobqd.bad)
-		check_jobqd(&conf->jobqd, &private->jobqd, errors);
+	if (!private->plain.bad) {
+		check_jobqd(&conf->jobqd, &private->plain, errors);
+	}
 	for (size_t i = 0; i < conf->nqueues; i++)
 		if (!private->queues[i].bad)
 			conf_check_queue(conf->queues[i], &private->queues[i], errors);

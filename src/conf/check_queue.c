@@ -27,8 +27,8 @@ static void at_most(const struct subject *s, enum conf_index a, int64_t av, enum
 	const char *where = conf_check_where(set, set->v[a].where != NULL ? a : b);
 
 	if (av > bv)
-		conf_errors_add(s->errors, where, "%s %" PRId64 " (%s) is above %s %" PRId64 " (%s)", conf_table[a].name, av,
-			set->v[a].origin, conf_table[b].name, bv, set->v[b].origin);
+		conf_errors_add(s->errors, where, "%s %s (%s) is above %s %s (%s)", conf_table[a].name, set->v[a].text, set->v[a].origin,
+			conf_table[b].name, set->v[b].text, set->v[b].origin);
 }
 
 static void check_batch(const struct subject *s)
@@ -38,10 +38,23 @@ static void check_batch(const struct subject *s)
 	at_most(s, CONF_K_QUEUE_batch_min, k->batch_min, CONF_K_QUEUE_batch_size, k->batch_size);
 	at_most(s, CONF_K_QUEUE_batch_size, k->batch_size, CONF_K_QUEUE_batch_max, k->batch_max);
 	at_most(s, CONF_K_QUEUE_batch_max, k->batch_max, CONF_K_QUEUE_buffer_max, k->buffer_max);
+	if (k->concurrency * k->batch_size <= SHM_HELD && k->batch_adaptive && k->concurrency * k->batch_max > SHM_HELD)
+		conf_errors_add(s->errors, conf_check_where(s->set, CONF_K_QUEUE_batch_max),
+			"batch_max: %" PRId64 " batches of up to %" PRId64 " are more than the %u jobs that a worker can hold", k->concurrency,
+			k->batch_max, SHM_HELD);
 	if (k->concurrency * k->batch_size > SHM_HELD)
 		conf_errors_add(s->errors, conf_check_where(s->set, CONF_K_QUEUE_concurrency),
 			"concurrency: %" PRId64 " batches of %" PRId64 " are more than the %u jobs that a worker can hold", k->concurrency,
 			k->batch_size, SHM_HELD);
+}
+
+static void check_timeouts(const struct subject *s)
+{
+	const struct conf_queue_keys *k = &s->queue->k;
+
+	at_most(s, CONF_K_QUEUE_batch_timeout_high, k->batch_timeout_high, CONF_K_QUEUE_batch_timeout, k->batch_timeout);
+	at_most(s, CONF_K_QUEUE_batch_timeout_urgent, k->batch_timeout_urgent, CONF_K_QUEUE_batch_timeout_high, k->batch_timeout_high);
+	at_most(s, CONF_K_QUEUE_batch_timeout, k->batch_timeout, CONF_K_QUEUE_buffer_max_age, k->buffer_max_age);
 }
 
 static void check_rate(const struct subject *s)
@@ -94,6 +107,7 @@ void conf_check_queue(const struct conf_queue *queue, const struct conf_set *set
 	const struct subject s = {.queue = queue, .set = set, .errors = errors};
 
 	check_batch(&s);
+	check_timeouts(&s);
 	check_rate(&s);
 	if (strcmp(queue->k.handler, "sms") == 0)
 		check_sms(&s);

@@ -2,12 +2,12 @@
  * conf/conf.h: the configuration: one table (include/tbl/config.def), one immutable struct a load.
  *
  * Pure but for reading files. The structs below are made from the table: a key of [jobqd] is a field of struct conf_jobqd, a
- * key of [queue NAME] one of struct conf_queue, the name is the key. Field types: DURATION int64_t ns; SIZE int64_t bytes;
+ * key of [queue NAME] one of struct conf_queue, one of [tenants] one of struct conf_tenants; the name is the key. Field types: DURATION int64_t ns; SIZE int64_t bytes;
  * INT int64_t; BOOL bool; RATE struct rate (count 0 = none); BACKOFF struct backoff; ENUM int (constants CONF_<KEY>_<CHOICE>);
  * STRING const char * (never NULL; "" = not set); SECRET const char * (resolved from file: or env:, masked when printed);
  * LIST of name: value lines (headers): const char *, one per line.
- * A DURATION, SIZE or INT without default is 0. Every value knows its origin ("built in", "jobqd.conf:12", "[queue *] …",
- * "environment JOBQ_…").
+ * A DURATION, SIZE or INT without default is 0. Every value knows its origin ("built in", "preset standard", "jobqd.conf:12",
+ * "[queue *] …", "environment JOBQ_…").
  */
 #ifndef JOBQ_CONF_CONF_H
 #define JOBQ_CONF_CONF_H
@@ -29,6 +29,7 @@ struct conf_queue {
 struct conf {
 	const char *path;             /* absolute */
 	struct conf_jobqd jobqd;
+	struct conf_tenants tenants;
 	struct conf_queue **queues;   /* in the order of the file */
 	size_t nqueues;
 	struct conf_private *private; /* values as text, origins, memory */

@@ -1,8 +1,8 @@
 /*
  * conf/derive.c: defaults that depend on other values (see derive.h).
  *
- * Runs where a configuration is read. Writes conf. Invariant: only what nobody set is changed, so a default never contradicts
- * what was written: the built-in bounds of a batch give way to the batch_size that was asked for. Cannot fail.
+ * Runs where a configuration is read. Writes conf. Invariant: only what nobody set is changed, so neither a default nor a
+ * preset contradicts what was written: their bounds of a batch give way to the batch_size that was asked for. Cannot fail.
  */
 #include "config.h"
 
@@ -17,11 +17,6 @@
 
 #define BURST_SECONDS 0.1
 #define BURST_MAX 1000000.0 /* as in the table */
-
-static bool is_set(const struct conf_set *set, enum conf_index index)
-{
-	return set->v[index].where != NULL;
-}
 
 static void number(struct conf *conf, struct conf_set *set, void *base, enum conf_index index, int64_t value)
 {
@@ -40,14 +35,53 @@ static void derive_node(struct conf *conf, struct conf_set *set)
 	conf_layer_built_in(set, &conf->jobqd, CONF_K_JOBQD_node, conf_keep_text(&conf->private->keep, host, strlen(host)));
 }
 
+static void at_least(struct conf *conf, struct conf_set *set, void *base, enum conf_index index, int64_t value, int64_t least)
+{
+	if (!conf_layer_is_set(set, index) && value < least)
+		number(conf, set, base, index, least);
+}
+
+static void at_most(struct conf *conf, struct conf_set *set, void *base, enum conf_index index, int64_t value, int64_t most)
+{
+	if (!conf_layer_is_set(set, index) && value > most)
+		number(conf, set, base, index, most);
+}
+
 static void derive_batch(struct conf *conf, struct conf_set *set, struct conf_queue_keys *k)
 {
-	if (!is_set(set, CONF_K_QUEUE_batch_min) && k->batch_min > k->batch_size)
-		number(conf, set, k, CONF_K_QUEUE_batch_min, k->batch_size);
-	if (!is_set(set, CONF_K_QUEUE_batch_max) && k->batch_max < k->batch_size)
-		number(conf, set, k, CONF_K_QUEUE_batch_max, k->batch_size);
-	if (!is_set(set, CONF_K_QUEUE_buffer_max) && k->buffer_max < k->batch_max)
-		number(conf, set, k, CONF_K_QUEUE_buffer_max, k->batch_max);
+	int64_t held = SHM_HELD / k->concurrency; /* jobs of one batch that a worker has room for */
+
+	at_most(conf, set, k, CONF_K_QUEUE_batch_min, k->batch_min, k->batch_size);
+	if (k->batch_adaptive)
+		at_most(conf, set, k, CONF_K_QUEUE_batch_max, k->batch_max, held > k->batch_size ? held : k->batch_size);
+	at_least(conf, set, k, CONF_K_QUEUE_batch_max, k->batch_max, k->batch_size);
+	at_least(conf, set, k, CONF_K_QUEUE_buffer_max, k->buffer_max, k->batch_max);
+}
+
+static void duration(struct conf *conf, struct conf_set *set, void *base, enum conf_index index, int64_t ns)
+{
+	char text[64];
+
+	conf_layer_built_in(set, base, index, conf_keep_printf(&conf->private->keep, "%s", units_print_duration(text, sizeof text, ns)));
+}
+
+/* urgent <= high <= normal: what was not set is worked out, or gives way to what was. A preset's three fit each other, so they stay
+ * as long as nothing that was written is below them. */
+static void derive_timeouts(struct conf *conf, struct conf_set *set, struct conf_queue_keys *k)
+{
+	bool preset = k->preset != CONF_PRESET_NONE;
+	bool high = conf_layer_is_set(set, CONF_K_QUEUE_batch_timeout_high), urgent = conf_layer_is_set(set, CONF_K_QUEUE_batch_timeout_urgent);
+
+	if (!high && (!preset || k->batch_timeout_high > k->batch_timeout))
+		duration(conf, set, k, CONF_K_QUEUE_batch_timeout_high, k->batch_timeout / 5 * 2);
+	if (!high && urgent && k->batch_timeout_high < k->batch_timeout_urgent)
+		duration(conf, set, k, CONF_K_QUEUE_batch_timeout_high,
+			k->batch_timeout_urgent < k->batch_timeout ? k->batch_timeout_urgent : k->batch_timeout);
+	if (!urgent && (!preset || k->batch_timeout_urgent > k->batch_timeout_high))
+		duration(conf, set, k, CONF_K_QUEUE_batch_timeout_urgent,
+			k->batch_timeout / 5 < k->batch_timeout_high ? k->batch_timeout / 5 : k->batch_timeout_high);
+	if (!conf_layer_is_set(set, CONF_K_QUEUE_buffer_max_age) && k->buffer_max_age < k->batch_timeout)
+		duration(conf, set, k, CONF_K_QUEUE_buffer_max_age, k->batch_timeout);
 }
 
 static void derive_burst(struct conf *conf, struct conf_set *set, struct conf_queue_keys *k)
@@ -65,14 +99,15 @@ void conf_derive_all(struct conf *conf)
 	struct conf_private *private = conf->private;
 	struct conf_jobqd *jobqd = &conf->jobqd;
 
-	derive_node(conf, &private->jobqd);
+	derive_node(conf, &private->plain);
 	if (*jobqd->pid_file == '\0')
-		conf_layer_built_in(&private->jobqd, jobqd, CONF_K_JOBQD_pid_file,
+		conf_layer_built_in(&private->plain, jobqd, CONF_K_JOBQD_pid_file,
 			conf_keep_printf(&private->keep, "%s/jobqd.pid", jobqd->run_dir));
 	for (size_t i = 0; i < conf->nqueues; i++) {
 		if (private->queues[i].bad)
 			continue;
 		derive_batch(conf, &private->queues[i], &conf->queues[i]->k);
+		derive_timeouts(conf, &private->queues[i], &conf->queues[i]->k);
 		derive_burst(conf, &private->queues[i], &conf->queues[i]->k);
 	}
 }

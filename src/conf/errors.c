@@ -2,7 +2,8 @@
  * conf/errors.c: the list of problems that conf_load hands back (see errors.h).
  *
  * Pure; runs where a configuration is read. Writes into the caller's buffer alone. Invariant: whole lines only, each
- * "where: what", made printable, and the last one says how many found no room. Secrets are never given to it. Cannot fail.
+ * "where: what", made printable, none twice in a row, and the last one says how many found no room. Secrets are never given
+ * to it. Cannot fail.
  */
 #include "config.h"
 
@@ -29,6 +30,13 @@ static void tell_dropped(struct conf_errors *e)
 		e->text[e->len] = '\0';
 }
 
+static bool is_last(const struct conf_errors *e, const char *line, size_t len)
+{
+	size_t at = e->len - len;
+
+	return e->count > 0 && e->dropped == 0 && e->len >= len && memcmp(e->text + at, line, len) == 0 && (at == 0 || e->text[at - 1] == '\n');
+}
+
 void conf_errors_add(struct conf_errors *errors, const char *where, const char *format, ...)
 {
 	char raw[LINE_SIZE], line[LINE_SIZE];
@@ -43,6 +51,8 @@ void conf_errors_add(struct conf_errors *errors, const char *where, const char *
 		raw[len] = '\0';
 	va_end(ap);
 	len = text_printable(line, sizeof line, raw, strlen(raw));
+	if (is_last(errors, line, len)) /* one setting for many queues */
+		return;
 
 	errors->count++;
 	if (errors->dropped > 0 || errors->len + 1 + len + TAIL > errors->size) {

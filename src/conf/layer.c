@@ -19,7 +19,7 @@
 
 static bool is_for(const struct conf_setting *s, const struct conf_key *key, const char *queue)
 {
-	return s->key == key && (s->layer == CONF_LAYER_STAR || s->queue == queue);
+	return s->key == key && (s->queue == NULL || s->queue == queue);
 }
 
 /* The setting that wins; NULL: none. Sets set->bad when a wrong one was passed over. */
@@ -108,7 +108,7 @@ static void fill_key(struct conf_raw *raw, struct conf_set *set, void *base, con
 	char why[CONF_WHY_MAX], expanded[256], owners[128];
 
 	if (s != NULL && !conf_table_applies(key, handler)) {
-		if (s->layer != CONF_LAYER_STAR) {
+		if (s->layer > CONF_LAYER_STAR) {
 			conf_errors_add(raw->errors, s->where, "key \"%s\" belongs to handler %s, but queue \"%s\" has handler \"%s\"",
 				key->name, conf_table_owners(key, owners, sizeof owners), queue, handler);
 			set->bad = true;
@@ -167,6 +167,16 @@ static const char *handler_of(struct conf_raw *raw, struct conf_set *set, const 
 	return NULL;
 }
 
+/* A preset is looked up as any key is; what it gives lies beneath what is written. */
+static void use_preset(struct conf_raw *raw, struct conf_set *set, const char *queue)
+{
+	const struct conf_setting *s = pick(raw, set, &conf_table[CONF_K_QUEUE_preset], queue);
+	const struct conf_choice *choice = s != NULL ? conf_table_choice("preset", s->text) : NULL;
+
+	if (choice != NULL)
+		conf_raw_add_preset(raw, queue, choice->value);
+}
+
 /* Every setting by itself, so that a wrong one is reported also where another wins. */
 static void check_settings(struct conf_raw *raw)
 {
@@ -183,7 +193,8 @@ void conf_layer_apply(struct conf *conf, struct conf_raw *raw)
 	struct conf_private *private = conf->private;
 
 	check_settings(raw);
-	fill(raw, &private->jobqd, &conf->jobqd, CONF_IN_JOBQD, NULL, "");
+	fill(raw, &private->plain, &conf->jobqd, CONF_IN_JOBQD, NULL, "");
+	fill(raw, &private->plain, &conf->tenants, CONF_IN_TENANTS, NULL, "");
 	conf->queues = xcalloc(raw->nqueues + 1, sizeof *conf->queues);
 	private->queues = xcalloc(raw->nqueues + 1, sizeof *private->queues);
 	for (size_t i = 0; i < raw->nqueues; i++) {
@@ -197,16 +208,24 @@ void conf_layer_apply(struct conf *conf, struct conf_raw *raw)
 		handler = handler_of(raw, set, queue->name);
 		if (handler == NULL)
 			continue;
+		use_preset(raw, set, queue->name);
 		fill(raw, set, &queue->k, CONF_IN_QUEUE, queue->name, handler);
 		conf_layer_built_in(set, &queue->k, CONF_K_QUEUE_handler, handler);
 	}
+}
+
+bool conf_layer_is_set(const struct conf_set *set, enum conf_index index)
+{
+	const struct conf_value *v = &set->v[index];
+
+	return v->where != NULL && !(conf_table_optional(&conf_table[index]) && (*v->text == '\0' || strcmp(v->text, "off") == 0));
 }
 
 void conf_layer_built_in(struct conf_set *set, void *base, enum conf_index index, const char *text)
 {
 	char why[CONF_WHY_MAX];
 
-	if (set->v[index].where == NULL || *set->v[index].text == '\0')
+	if (!conf_layer_is_set(set, index))
 		set->v[index].text = text;
 	if (!conf_value_set(&conf_table[index], text, base, why))
 		set->bad = true;

@@ -2,7 +2,7 @@
  * conf/load.c: reads, checks and resolves a configuration; the room's front door (see conf.h).
  *
  * Runs in jobqd at start and reload, and in jobqctl. Reading order of the room: line (one line), read (files and sections),
- * env, layer (who wins), value (text to type), derive, check. Owns the struct conf until conf_free. Invariant: a struct that
+ * env and oldenv, layer (who wins), value (text to type), derive, check. Owns the struct conf until conf_free. Invariant: a struct that
  * is returned passed every check and never changes. Fails with every problem in err.
  */
 #include "config.h"
@@ -19,6 +19,7 @@
 #include "conf/derive.h"
 #include "conf/env.h"
 #include "conf/layer.h"
+#include "conf/oldenv.h"
 #include "conf/private.h"
 #include "conf/raw.h"
 #include "conf/read.h"
@@ -42,9 +43,10 @@ static struct conf *load(const char *path, char *const *environment, bool withou
 	raw.keep = &conf->private->keep;
 	STAILQ_INIT(&raw.settings);
 	conf->path = absolute(raw.keep, path);
-	conf->private->jobqd.where = conf->path;
+	conf->private->plain.where = conf->path;
 
 	conf_read_file(&raw, path);
+	conf_oldenv_read(&raw);
 	conf_env_read(&raw);
 	conf_layer_apply(conf, &raw);
 	conf_derive_all(conf);

@@ -13,6 +13,7 @@ libconf_a_SOURCES = \
 	src/conf/load.c \
 	src/conf/manual.c src/conf/manual.h \
 	src/conf/near.c src/conf/near.h \
+	src/conf/oldenv.c src/conf/oldenv.h \
 	src/conf/print.c src/conf/print.h \
 	src/conf/private.h \
 	src/conf/raw.c src/conf/raw.h \

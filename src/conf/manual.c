@@ -138,17 +138,59 @@ static const char head[] =
 	"file:PATH (absolute; one newline at its end is not part of it), env:NAME, or the secret itself.\n"
 	"Values of headers may be references as well.\n"
 	".SH ORDER\n"
-	"Later wins: what is built in, [queue *], [queue NAME], the environment. A key of [jobqd] is the variable\n"
+	"Later wins: what is built in, variables of other systems (see\n"
+	".BR \"OLD VARIABLES\" ),\n"
+	"the preset, [queue *], [queue NAME], the environment; the preset itself is looked up in the last three. What is built in and\n"
+	"what a preset gives fit themselves to what is written: a batch_size beyond batch_max raises it.\n"
+	"A key of [jobqd] is the variable\n"
 	".BR JOBQ_ KEY,\n"
 	"one of a queue that has a section\n"
 	".BR JOBQ_QUEUE_ NAME _ KEY,\n"
 	"in upper case, with an underscore for all that is no letter or digit: JOBQ_QUEUE_SMS_RATE_LIMIT.\n"
 	"A list is one item a line. A variable that fits no key, or two, is an error.\n";
 
+static const char old_head[] =
+	".SH \"OLD VARIABLES\"\n"
+	"Variables that other systems gave these settings; they are defaults for every queue, beneath all others. Their values are\n"
+	"bare. An empty variable is as one that is not there.\n";
+
 static const char tail[] =
 	".SH SEE ALSO\n"
 	".BR jobqd (8),\n"
 	".BR jobqctl (1)\n";
+
+static void print_presets(struct buf *out)
+{
+	buf_puts(out, ".SH PRESETS\nWhat\n.B preset\nsets for a queue, when neither the file nor a variable does:\n.PP\n.nf\n");
+	for (size_t i = 0; i < conf_npresets; i++) {
+		const struct conf_preset *row = &conf_presets[i];
+
+		if (i == 0 || conf_presets[i - 1].preset != row->preset)
+			buf_printf(out, "%s\\fB%s\\fR\n", i == 0 ? "" : "\n", conf_table_choice_text("preset", row->preset));
+		buf_printf(out, "    %s = %s\n", conf_table[row->key].name, row->text);
+	}
+	buf_puts(out, ".fi\n");
+}
+
+static void print_old(struct buf *out)
+{
+	static const char *const form[] = {[CONF_OLD_COUNT] = "a number", [CONF_OLD_SECONDS] = "seconds", [CONF_OLD_MS] = "milliseconds",
+		[CONF_OLD_FLAG] = "true or false"};
+	const char *comma = "";
+
+	buf_puts(out, old_head);
+	for (size_t i = 0; i < conf_nold_env; i++)
+		if (conf_old_env[i].now)
+			buf_printf(out, ".TP\n\\fB%s\\fR\n%s, %s\n", conf_old_env[i].name, conf_table[conf_old_env[i].key].name,
+				form[conf_old_env[i].form]);
+	buf_puts(out, ".PP\nThese are of settings that this version does not have; they are passed over:\n");
+	for (size_t i = 0; i < conf_nold_env; i++)
+		if (!conf_old_env[i].now) {
+			buf_printf(out, "%s\\fB%s\\fR", comma, conf_old_env[i].name);
+			comma = ",\n";
+		}
+	buf_puts(out, ".\n");
+}
 
 void conf_manual_print(FILE *out)
 {
@@ -168,6 +210,8 @@ void conf_manual_print(FILE *out)
 		buf_printf(&text, ".SS \"Handler %s\"\nThis handler %s.\n", conf_handlers[i].name, conf_handlers[i].help);
 		print_keys(&text, CONF_IN_QUEUE, conf_handlers[i].name);
 	}
+	print_presets(&text);
+	print_old(&text);
 	buf_puts(&text, tail);
 	conf_print_buf(&text, out);
 }

@@ -24,7 +24,7 @@
 
 struct entry {
 	const struct conf_key *key;
-	const char *queue; /* NULL: [jobqd] */
+	const char *queue; /* NULL: a section without a name */
 	const char *value; /* masked; a LIST: one item a line; `off` when a number is not set */
 	const char *origin;
 };
@@ -93,7 +93,7 @@ static void walk_set(const struct conf_set *set, const char *queue, visit *visit
 
 static void walk(const struct conf *conf, visit *visitor, void *arg)
 {
-	walk_set(&conf->private->jobqd, NULL, visitor, arg);
+	walk_set(&conf->private->plain, NULL, visitor, arg);
 	for (size_t i = 0; i < conf->nqueues; i++)
 		walk_set(&conf->private->queues[i], conf->queues[i]->name, visitor, arg);
 }
@@ -101,6 +101,7 @@ static void walk(const struct conf *conf, visit *visitor, void *arg)
 struct printing {
 	struct buf text;
 	const char *queue;
+	enum conf_section section;
 	bool begun;
 };
 
@@ -116,10 +117,12 @@ static void print_entry(void *arg, const struct entry *entry)
 	struct printing *p = arg;
 	char *items, *item, *rest;
 
-	if (!p->begun || p->queue != entry->queue)
-		buf_printf(&p->text, "%s[%s%s]\n", p->begun ? "\n" : "", entry->queue ? "queue " : "jobqd", entry->queue ? entry->queue : "");
+	if (!p->begun || p->queue != entry->queue || p->section != entry->key->section)
+		buf_printf(&p->text, "%s[%s%s%s]\n", p->begun ? "\n" : "", conf_sections[entry->key->section].name, entry->queue ? " " : "",
+			entry->queue ? entry->queue : "");
 	p->begun = true;
 	p->queue = entry->queue;
+	p->section = entry->key->section;
 	if (entry->key->type != CONF_T_LIST || *entry->value == '\0') {
 		print_line(&p->text, entry, entry->value);
 		return;
@@ -156,13 +159,13 @@ struct asking {
 static bool is_asked(const char *asked, const char *section, const char *name, const struct entry *entry)
 {
 	return asked == NULL || strcmp(asked, name) == 0 || strcmp(asked, section) == 0 ||
-	       (entry->queue == NULL && strcmp(asked, entry->key->name) == 0);
+	       (entry->key->section == CONF_IN_JOBQD && strcmp(asked, entry->key->name) == 0);
 }
 
 static void add_entry(void *arg, const struct entry *entry)
 {
 	struct asking *asking = arg;
-	char *section = xasprintf("%s%s", entry->queue ? "queue." : "jobqd", entry->queue ? entry->queue : "");
+	char *section = xasprintf("%s%s%s", conf_sections[entry->key->section].name, entry->queue ? "." : "", entry->queue ? entry->queue : "");
 	char *name = xasprintf("%s.%s", section, entry->key->name);
 	char *origin = text_clean_dup(entry->origin, strlen(entry->origin), TEXT_ERROR_MAX); /* holds a path, which may be any bytes */
 

@@ -27,6 +27,18 @@ struct conf_setting *conf_raw_add(struct conf_raw *raw, const struct conf_key *k
 	return setting;
 }
 
+void conf_raw_add_preset(struct conf_raw *raw, const char *queue, int preset)
+{
+	const char *origin = conf_keep_printf(raw->keep, "preset %s", conf_table_choice_text("preset", preset));
+
+	for (size_t i = 0; i < conf_npresets; i++) {
+		const struct conf_preset *row = &conf_presets[i];
+
+		if (row->preset == preset)
+			conf_raw_add(raw, &conf_table[row->key], CONF_LAYER_PRESET, queue, row->text, NULL)->origin = origin;
+	}
+}
+
 void conf_raw_free(struct conf_raw *raw)
 {
 	struct conf_setting *setting;

@@ -16,16 +16,17 @@
 #include "conf/keep.h"
 #include "conf/table.h"
 
-enum conf_layer { CONF_LAYER_STAR, CONF_LAYER_SECTION, CONF_LAYER_ENVIRONMENT }; /* later wins */
+/* later wins */
+enum conf_layer { CONF_LAYER_OLD_ENV, CONF_LAYER_PRESET, CONF_LAYER_STAR, CONF_LAYER_SECTION, CONF_LAYER_ENVIRONMENT };
 
 struct conf_setting {
 	STAILQ_ENTRY(conf_setting) next;
 	const struct conf_key *key;
 	enum conf_layer layer;
-	const char *queue; /* NULL in [jobqd] and in [queue *] */
+	const char *queue; /* NULL in [jobqd] and [tenants]; and for all queues */
 	const char *text;
-	const char *where;  /* "file:line", "environment JOBQ_X" */
-	const char *origin; /* as where, with "[queue *] " before it */
+	const char *where;  /* "file:line", "environment JOBQ_X"; NULL: nobody wrote it, a preset gives it */
+	const char *origin; /* as where, with "[queue *] " before it; "preset standard" */
 	bool bad;           /* reported already: counts as not given */
 	const char *secret; /* SECRET and LIST: resolved, once it was asked for */
 };
@@ -45,6 +46,7 @@ struct conf_raw {
 /* Both texts are kept by the caller (conf_keep). */
 struct conf_setting *conf_raw_add(struct conf_raw *raw, const struct conf_key *key, enum conf_layer layer, const char *queue,
 	const char *text, const char *where);
+void conf_raw_add_preset(struct conf_raw *raw, const char *queue, int preset); /* all that it gives to that queue */
 void conf_raw_free(struct conf_raw *raw); /* the settings; texts stay with keep */
 
 #endif

@@ -29,7 +29,8 @@
 #define WHERE_MAX (PATH_MAX + 16)
 
 struct place { /* the section that is being read */
-	enum { PLACE_NONE, PLACE_SKIP, PLACE_JOBQD, PLACE_STAR, PLACE_QUEUE } kind;
+	enum { PLACE_NONE, PLACE_SKIP, PLACE_PLAIN, PLACE_STAR, PLACE_QUEUE } kind;
+	enum conf_section section; /* of the last three */
 	const char *queue;
 };
 
@@ -90,9 +91,9 @@ static void open_section(struct reader *r, struct place *place, const char *name
 	char near[CONF_NEAR_MAX];
 	size_t i = 0;
 
-	*place = (struct place){.kind = PLACE_SKIP};
 	while (i < CONF_SECTION_COUNT && strcmp(conf_sections[i].name, name) != 0)
 		i++;
+	*place = (struct place){.kind = PLACE_SKIP, .section = (enum conf_section)i};
 	if (i == CONF_SECTION_COUNT)
 		conf_errors_add(errors, where, "unknown section \"%s\"%s", name, conf_near_section(name, near, sizeof near));
 	else if (!conf_sections[i].now)
@@ -104,18 +105,17 @@ static void open_section(struct reader *r, struct place *place, const char *name
 	else if (i == CONF_IN_QUEUE)
 		open_queue(r, place, arg, where);
 	else
-		place->kind = PLACE_JOBQD;
+		place->kind = PLACE_PLAIN;
 }
 
 /* Tells that the key is wrong here, and where it is right. */
 static void wrong_key(struct reader *r, const struct place *place, const char *name, const char *where)
 {
-	enum conf_section section = place->kind == PLACE_JOBQD ? CONF_IN_JOBQD : CONF_IN_QUEUE;
-	const char *of = section == CONF_IN_JOBQD ? "jobqd" : "queue ", *which = "";
+	const char *of = conf_sections[place->section].name, *which = "";
 	char near[CONF_NEAR_MAX];
 
-	if (section == CONF_IN_QUEUE)
-		which = place->kind == PLACE_STAR ? "*" : place->queue;
+	if (place->kind != PLACE_PLAIN)
+		which = place->kind == PLACE_STAR ? " *" : conf_keep_printf(r->raw->keep, " %s", place->queue);
 	for (size_t i = 0; i < CONF_KEYS; i++) {
 		const struct conf_section_row *other = &conf_sections[conf_table[i].section];
 
@@ -126,7 +126,7 @@ static void wrong_key(struct reader *r, const struct place *place, const char *n
 		}
 	}
 	conf_errors_add(r->raw->errors, where, "unknown key \"%s\" in [%s%s]%s", name, of, which,
-		conf_near_key(section, name, near, sizeof near));
+		conf_near_key(place->section, name, near, sizeof near));
 }
 
 /* True if the key stands for the first time in this section of this file. */
@@ -134,7 +134,7 @@ static bool is_first(struct reader *r, const struct file *file, const struct pla
 {
 	struct seen *seen;
 	char id[192];
-	int n = snprintf(id, sizeof id, "%u %d %s %s", file->number, (int)place->kind, place->queue ? place->queue : "", name);
+	int n = snprintf(id, sizeof id, "%u %d %d %s %s", file->number, (int)place->kind, (int)place->section, place->queue ? place->queue : "", name);
 	size_t len = n < 0 ? 0 : (size_t)n;
 
 	if (len >= sizeof id)
@@ -162,7 +162,7 @@ static void add_key(struct reader *r, const struct file *file, const struct plac
 		conf_errors_add(raw->errors, where, "key \"%s\" stands before the first [section]", line->name);
 	if (place->kind == PLACE_NONE || place->kind == PLACE_SKIP)
 		return;
-	key = conf_table_key(place->kind == PLACE_JOBQD ? CONF_IN_JOBQD : CONF_IN_QUEUE, line->name);
+	key = conf_table_key(place->section, line->name);
 	if (key == NULL) {
 		wrong_key(r, place, line->name, where);
 	} else if (!key->now) {

@@ -103,7 +103,7 @@ static const char head[] =
 	"#   durations 250ms 10s 5min 2h30m 30d, sizes 64kB 16MB 1GB, rates 50/s 600/min 500/15s, on and off\n"
 	"#   secrets   file:/etc/jobq/gateway.password, env:GATEWAY_PASSWORD, or the secret itself\n"
 	"#\n"
-	"# Later wins: built in, [queue *], [queue NAME], the environment (JOBQ_LEASE, JOBQ_QUEUE_SMS_RATE_LIMIT).\n"
+	"# Later wins: built in, preset, [queue *], [queue NAME], the environment (JOBQ_LEASE, JOBQ_QUEUE_SMS_RATE_LIMIT).\n"
 	"\n";
 
 void conf_print_sample(FILE *out)

@@ -29,6 +29,7 @@ const struct conf_section_row conf_sections[CONF_SECTION_COUNT] = {
 
 #define CONF_AT_JOBQD(key) offsetof(struct conf_jobqd, key)
 #define CONF_AT_QUEUE(key) offsetof(struct conf_queue_keys, key)
+#define CONF_AT_TENANTS(key) offsetof(struct conf_tenants, key)
 #define CONF_OFFSET_NOW(section, key) CONF_AT_##section(key)
 #define CONF_OFFSET_LATER(section, key) SIZE_MAX
 #define CONF_X(in, version, is, key, deflt, least, most, units, on_reload, whose, words) \
@@ -51,6 +52,20 @@ const struct conf_handler conf_handlers[] = {
 #include "tbl/config.def"
 };
 const size_t conf_nhandlers = N(conf_handlers);
+
+#define CONF_PRESET_X(CHOICE, is, value) {.preset = CONF_PRESET_##CHOICE, .key = CONF_K_QUEUE_##is, .text = (value)},
+const struct conf_preset conf_presets[] = {
+#include "tbl/config.def"
+};
+const size_t conf_npresets = N(conf_presets);
+
+#define CONF_OLD_ENV_X(NAME, in, version, is, how, true_word, false_word) \
+	{.name = #NAME, .key = CONF_K_##in##_##is, .form = CONF_OLD_##how, .now = VERSION_##version == IS_NOW, .yes = (true_word), \
+		.no = (false_word)},
+const struct conf_old_env conf_old_env[] = {
+#include "tbl/config.def"
+};
+const size_t conf_nold_env = N(conf_old_env);
 
 #define CONF_DEFAULT_X(of, is, deflt) {.handler = #of, .key = #is, .def = (deflt)},
 static const struct {
@@ -127,6 +142,14 @@ const struct conf_choice *conf_table_choice(const char *key, const char *text)
 	for (size_t i = 0; i < conf_nchoices; i++)
 		if (strcmp(conf_choices[i].key, key) == 0 && strcmp(conf_choices[i].text, text) == 0)
 			return &conf_choices[i];
+	return NULL;
+}
+
+const char *conf_table_choice_text(const char *key, int value)
+{
+	for (size_t i = 0; i < conf_nchoices; i++)
+		if (strcmp(conf_choices[i].key, key) == 0 && conf_choices[i].value == value)
+			return conf_choices[i].text;
 	return NULL;
 }
 

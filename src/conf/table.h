@@ -37,7 +37,7 @@ struct conf_key {
 	enum conf_reload reload;
 	bool now;
 	const char *name, *def, *min, *max, *unit, *handlers, *help;
-	size_t offset; /* in struct conf_jobqd or struct conf_queue_keys; SIZE_MAX when it is no field */
+	size_t offset; /* in the struct of its section (fields.h); SIZE_MAX when it is no field */
 };
 
 struct conf_choice {
@@ -51,12 +51,34 @@ struct conf_handler {
 	bool now;
 };
 
+/* a value that a preset gives */
+struct conf_preset {
+	int preset; /* CONF_PRESET_… */
+	enum conf_index key;
+	const char *text;
+};
+
+enum conf_old_form { CONF_OLD_COUNT, CONF_OLD_SECONDS, CONF_OLD_MS, CONF_OLD_FLAG };
+
+/* a variable of other systems */
+struct conf_old_env {
+	const char *name;
+	enum conf_index key;
+	enum conf_old_form form;
+	bool now;
+	const char *yes, *no; /* what a FLAG becomes; "" = nothing */
+};
+
 extern const struct conf_section_row conf_sections[CONF_SECTION_COUNT];
 extern const struct conf_key conf_table[CONF_KEYS];
 extern const struct conf_choice conf_choices[];
 extern const size_t conf_nchoices;
 extern const struct conf_handler conf_handlers[];
 extern const size_t conf_nhandlers;
+extern const struct conf_preset conf_presets[];
+extern const size_t conf_npresets;
+extern const struct conf_old_env conf_old_env[];
+extern const size_t conf_nold_env;
 
 const struct conf_key *conf_table_key(enum conf_section section, const char *name); /* NULL: no such key */
 int conf_table_index(const struct conf_key *key);
@@ -67,6 +89,7 @@ const char *conf_table_default(const struct conf_key *key, const char *handler);
 const char *conf_table_expand(const char *def, const char *localstatedir, const char *runstatedir, char *dst,
 	size_t size);
 const struct conf_choice *conf_table_choice(const char *key, const char *text);
+const char *conf_table_choice_text(const char *key, int value); /* NULL: no such value */
 const struct conf_handler *conf_table_handler(const char *name);
 /* "a, b, c": what this version has */
 const char *conf_table_choices(const char *key, char *dst, size_t size);

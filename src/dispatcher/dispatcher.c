@@ -25,6 +25,7 @@
 
 #define BURY_NS (10 * NS_PER_MS)
 #define LIMITED_NS (50 * NS_PER_MS)
+#define LEARN_NS (250 * NS_PER_MS)
 #define LEAVE_NS (5 * NS_PER_S)
 #define LEASE_MARGIN 3 /* nothing begins with less than a third of the lease left */
 
@@ -84,6 +85,10 @@ static int64_t queue_wait(const struct dispatcher *d, struct queue *queue, int64
 	int64_t due_us = backlog_next_due(&queue->backlog);
 	if (due_us - now_us < US_PER_S) /* never far in the past; NEVER minus now cannot overflow */
 		wait = sooner(wait, (due_us - now_us) * NS_PER_US);
+	if (queue->buffer.entries > 0 && buffer_due_ns(&queue->buffer) != BUFFER_NEVER)
+		wait = sooner(wait, buffer_due_ns(&queue->buffer) - clock_mono_ns());
+	if (queue->buffer.entries > 0 && queue->slow_until_ns > 0)
+		wait = sooner(wait, LIMITED_NS);
 	if (queue->conf && queue->conf->k.rate_limit.count > 0 && queue->buffer.entries > 0)
 		wait = sooner(wait, LIMITED_NS);
 	return wait;
@@ -91,7 +96,7 @@ static int64_t queue_wait(const struct dispatcher *d, struct queue *queue, int64
 
 static void set_timer(struct dispatcher *d, int64_t now)
 {
-	int64_t wait = sooner(d->next_second_ns - now, NS_PER_S);
+	int64_t wait = sooner(d->next_second_ns - now, d->jobs ? LEARN_NS : NS_PER_S);
 	if (!TAILQ_EMPTY(&d->adopted))
 		wait = sooner(wait, BURY_NS);
 	if (d->phase == PHASE_RUN && d->lease_ok && !d->wake.polling)
@@ -215,6 +220,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (!TAILQ_EMPTY(&d->adopted))
 		workers_bury(d);
 	probe_gates(d, now);
+	learn_step(d);
 	if (now >= d->next_second_ns)
 		every_second(d, now);
 	lanes_check(d);
@@ -298,6 +304,8 @@ static void start_queue(struct dispatcher *d, struct queue *queue, const char *n
 	queue->workers = &d->workers;
 	backlog_init(&queue->backlog);
 	buffer_init(&queue->buffer);
+	if (queue->conf)
+		learn_start(queue);
 	if (queue->conf && queue->shm)
 		start_limit(queue);
 }

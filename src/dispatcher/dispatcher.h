@@ -31,6 +31,8 @@
 #include "pg/conn.h"
 #include "queue/backlog.h"
 #include "queue/buffer.h"
+#include "queue/degrade.h"
+#include "queue/tuner.h"
 #include "shm/seg.h"
 #include "wire/stream.h"
 
@@ -126,6 +128,10 @@ struct queue {
 	struct shm_queue *shm;   /* NULL when index is SHM_NO_QUEUE */
 	struct backlog backlog;
 	struct buffer buffer;
+	struct tuner tuner;
+	struct degrade degrade;
+	int64_t batch_size;      /* in force: learn.c */
+	int64_t slow_until_ns;   /* degraded: no batch before */
 	struct worker_list *workers;
 	uint32_t nworkers;
 	uint32_t in_flight;      /* job objects of this queue */
@@ -269,6 +275,9 @@ void claim_pump(struct dispatcher *d);
 void claim_read_row(const PGresult *res, int row, struct job_row *out); /* columns as sql/statements/claim.sql returns them */
 /* handout.c */
 void handout_pump(struct dispatcher *d);
+/* learn.c */
+void learn_start(struct queue *queue);
+void learn_step(struct dispatcher *d);                /* reads what finished batches tell */
 /* workers.c */
 void workers_accept(struct dispatcher *d);            /* from now on */
 void workers_send_acks(struct dispatcher *d);

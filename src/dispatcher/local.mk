@@ -11,6 +11,7 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/handout.c \
 	src/dispatcher/job.c \
 	src/dispatcher/lanes.c \
+	src/dispatcher/learn.c \
 	src/dispatcher/leaf.c src/dispatcher/leaf.h \
 	src/dispatcher/node.c \
 	src/dispatcher/outcome.c \

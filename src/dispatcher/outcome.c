@@ -255,7 +255,7 @@ void outcome_unstarted(struct dispatcher *d, struct job *job)
 	job->state = JOB_BUFFERED;
 	job->alone = job->cancel_sent = false;
 	job->item.suspect = job->crashes > 0;
-	buffer_add(&job->queue->buffer, job->tenant, &job->item, true);
+	buffer_add(&job->queue->buffer, job->tenant, &job->item, true, clock_mono_ns());
 }
 
 void outcome_release(struct dispatcher *d, struct job *job)
@@ -270,7 +270,7 @@ void outcome_release_buffered(struct dispatcher *d, const struct queue *queue, c
 	HASH_ITER(hh, d->jobs, job, next) {
 		if (job->state != JOB_BUFFERED || (queue && job->queue != queue) || (tenant && strcmp(job->tenant, tenant) != 0))
 			continue;
-		buffer_remove(&job->queue->buffer, &job->item);
+		buffer_remove(&job->queue->buffer, &job->item, clock_mono_ns());
 		outcome_release(d, job);
 	}
 }

@@ -31,7 +31,7 @@ static bool cancel_job(struct dispatcher *d, int64_t id)
 		return true;
 	job->cancel = true;
 	if (job->state == JOB_BUFFERED) {
-		buffer_remove(&job->queue->buffer, &job->item);
+		buffer_remove(&job->queue->buffer, &job->item, clock_mono_ns());
 		outcome_cancelled(d, job);
 	} else if (job->state == JOB_ASSIGNED) {
 		workers_cancel(d, job);

@@ -102,12 +102,21 @@ START_TEST(random_lines)
 		"headers =", "headers", "gateway_url = http://h", "gateway_user = \"u # \\\" v", "gateway_user = \" u\"", "gateway_password = env:PW",
 		"gateway_password = literal", "driver = json", "body = {\"a\": \"{b} # ; \"} # c", "sleep = 1ms", "node = \"\"", "concurrency = 40",
 		"retry_backoff = linear 1s..1s", "max_rss = 16MB", "buffer_max = 1", "poll_max = 100ms", "poll_min = 1min", "from = '; x'", "\xef\xbb\xbf",
+		"[tenants]", "source = a.\"B ; c\"", "source = x", "preset = standard", "preset = high_performance", "preset = memory_efficient",
+		"preset = none", "batch_timeout = 10s", "batch_timeout = 0", "batch_timeout_high = 5s", "batch_timeout_high = off",
+		"batch_timeout_urgent = 1h", "batch_timeout_urgent =", "buffer_max_age = 5s", "batch_adaptive = off", "rate_unit = segments",
+		"tenant_rate_limit = 3/s", "tenant_concurrency = off", "aging = 0", "throughput_target = off",
+	};
+	static const char *const old[] = {
+		"BATCH_SIZE_THRESHOLD=60", "BATCH_MAX_BUFFER_SIZE=40", "BATCH_TIME_THRESHOLD_SEC=9", "BATCH_TIME_THRESHOLD_SEC=99999999999999999999",
+		"BATCH_ENABLE_ADAPTIVE_SIZING=\xff", "BATCH_PERFORMANCE_TARGET_MS=5",
 	};
 	uint64_t runs = number("CONF_FUZZ_RUNS", 400);
 	struct buf text = {0};
 
 	fixture_env[0] = (char *)"PW=pass word";
 	for (uint64_t run = 0; run < runs; run++) {
+		fixture_env[1] = below(3) ? NULL : (char *)old[below(sizeof old / sizeof old[0])];
 		buf_reset(&text);
 		for (size_t n = below(14); n > 0; n--)
 			buf_printf(&text, "%s%s", lines[below(sizeof lines / sizeof lines[0])], below(8) ? "\n" : "\r\n");

@@ -58,6 +58,15 @@ START_TEST(a_queue_has_all_defaults)
 	ck_assert_int_eq(q->k.batch_max, 50);
 	ck_assert_int_eq(q->k.buffer_max, 1000);
 	ck_assert_int_eq(q->k.buffer_max_bytes, 16 << 20);
+	ck_assert_int_eq(q->k.preset, CONF_PRESET_NONE);
+	ck_assert_int_eq(q->k.rate_unit, CONF_RATE_UNIT_JOBS);
+	ck_assert(q->k.batch_adaptive && q->k.batch_priority_flush);
+	ck_assert_int_eq(q->k.aging, 600 * NS_PER_S);
+	ck_assert_int_eq(q->k.batch_target, 2 * NS_PER_S);
+	ck_assert_int_eq(q->k.batch_timeout, 0);
+	ck_assert_int_eq(q->k.batch_timeout_high, 0);
+	ck_assert_int_eq(q->k.batch_timeout_urgent, 0);
+	ck_assert_int_eq(q->k.buffer_max_age, 3600 * NS_PER_S);
 	ck_assert_int_eq(q->k.max_retries, 3);
 	ck_assert_int_eq(q->k.retry_backoff.kind, BACKOFF_EXPONENTIAL);
 	ck_assert_int_eq(q->k.retry_backoff.first_ns, 5 * NS_PER_S);
@@ -122,6 +131,145 @@ START_TEST(built_in_bounds_give_way_to_what_is_written)
 	ck_assert_str_eq(fixture_value(c, "queue.sleep.batch_max"), "1000");
 	ck_assert_str_eq(fixture_origin(c, "queue.sleep.batch_max"), "built in");
 	ck_assert_str_eq(fixture_value(c, "queue.sleep.rate_burst"), "5");
+}
+END_TEST
+
+struct three { /* the waits of a part batch, seconds */
+	const char *text;
+	int64_t normal, high, urgent, age;
+};
+
+static const struct three waits[] = {
+	{"batch_timeout = 300s", 300, 120, 60, 3600},
+	{"batch_timeout = 300s\nbatch_timeout_high = 30s", 300, 30, 30, 3600},
+	{"batch_timeout = 300s\nbatch_timeout_high = off\nbatch_timeout_urgent =", 300, 120, 60, 3600},
+	{"batch_timeout = 300s\nbatch_timeout_urgent = 200s", 300, 200, 200, 3600},
+	{"batch_timeout = 300s\nbatch_timeout_high = 0", 300, 0, 0, 3600},
+	{"batch_timeout = 2h", 7200, 2880, 1440, 7200},
+	{"preset = standard", 300, 120, 60, 3600},
+	{"preset = standard\nbatch_timeout = 10s", 10, 4, 2, 3600},
+	{"preset = standard\nbatch_timeout = 0", 0, 0, 0, 3600},
+	{"preset = standard\nbatch_timeout = 150s", 150, 120, 60, 3600},
+	{"preset = standard\nbatch_timeout_high = 30s", 300, 30, 30, 3600},
+	{"preset = standard\nbatch_timeout_urgent = 200s", 300, 200, 200, 3600},
+	{"preset = memory_efficient\nbatch_timeout = 20min", 1200, 60, 30, 1200},
+};
+
+START_TEST(waits_fit_each_other)
+{
+	const struct three *want = &waits[_i];
+	char text[256];
+	const struct conf_queue_keys *k;
+
+	snprintf(text, sizeof text, "[queue null]\n%s\n", want->text);
+	k = &fixture_load(text)->queues[0]->k;
+	ck_assert_int_eq(k->batch_timeout, want->normal * NS_PER_S);
+	ck_assert_int_eq(k->batch_timeout_high, want->high * NS_PER_S);
+	ck_assert_int_eq(k->batch_timeout_urgent, want->urgent * NS_PER_S);
+	ck_assert_int_eq(k->buffer_max_age, want->age * NS_PER_S);
+}
+END_TEST
+
+struct preset {
+	const char *name;
+	int64_t size, min, max, normal, high, urgent, buffer, age, mb;
+};
+
+static const struct preset presets[] = {
+	{"none", 25, 5, 50, 0, 0, 0, 1000, 3600, 16},
+	{"standard", 25, 5, 50, 300, 120, 60, 1000, 3600, 16},
+	{"high_performance", 50, 10, 200, 60, 20, 5, 5000, 3600, 64},
+	{"memory_efficient", 10, 5, 25, 120, 60, 30, 250, 600, 2},
+};
+
+START_TEST(a_preset_is_a_set_of_defaults)
+{
+	const struct preset *p = &presets[_i];
+	char text[64], origin[64];
+	const struct conf_queue_keys *k;
+	struct conf *c;
+
+	snprintf(text, sizeof text, "[queue null]\npreset = %s\n", p->name);
+	snprintf(origin, sizeof origin, _i == 0 ? "built in" : "preset %s", p->name);
+	c = fixture_load(text);
+	k = &c->queues[0]->k;
+	ck_assert_int_eq(k->preset, _i);
+	ck_assert_int_eq(k->batch_size, p->size);
+	ck_assert_int_eq(k->batch_min, p->min);
+	ck_assert_int_eq(k->batch_max, p->max);
+	ck_assert_int_eq(k->batch_timeout, p->normal * NS_PER_S);
+	ck_assert_int_eq(k->batch_timeout_high, p->high * NS_PER_S);
+	ck_assert_int_eq(k->batch_timeout_urgent, p->urgent * NS_PER_S);
+	ck_assert_int_eq(k->buffer_max, p->buffer);
+	ck_assert_int_eq(k->buffer_max_age, p->age * NS_PER_S);
+	ck_assert_int_eq(k->buffer_max_bytes, p->mb << 20);
+	ck_assert_str_eq(fixture_origin(c, "queue.null.batch_max"), origin);
+	ck_assert_str_eq(fixture_origin(c, "queue.null.batch_timeout_high"), origin);
+	ck_assert_str_eq(fixture_origin(c, "queue.null.batch_target"), "built in");
+	ck_assert_str_eq(fixture_origin(c, "queue.null.preset"), "@/c.conf:2");
+}
+END_TEST
+
+START_TEST(a_preset_lies_beneath_what_is_written)
+{
+	struct conf *c;
+
+	fixture_env[0] = (char *)"BATCH_SIZE_THRESHOLD=40";
+	fixture_env[1] = (char *)"BATCH_PERFORMANCE_TARGET_MS=1500";
+	fixture_env[2] = (char *)"JOBQ_QUEUE_D_PRESET=memory_efficient";
+	fixture_env[3] = (char *)"JOBQ_QUEUE_C_BATCH_SIZE=12";
+	c = fixture_load("[queue *]\nhandler = null\npreset = standard\nbuffer_max = 900\n[queue a]\nbatch_size = 7\n[queue b]\npreset = none\n"
+		"[queue c]\npreset = high_performance\n[queue d]\npreset = none\n[queue e]\nbatch_size = 60\nbatch_timeout = 10s\n");
+	ck_assert_int_eq(c->queues[0]->k.batch_size, 7);
+	ck_assert_int_eq(c->queues[0]->k.batch_max, 50);
+	ck_assert_int_eq(c->queues[0]->k.buffer_max, 900);
+	ck_assert_str_eq(fixture_origin(c, "queue.a.preset"), "[queue *] @/c.conf:3");
+	ck_assert_str_eq(fixture_origin(c, "queue.a.buffer_max"), "[queue *] @/c.conf:4");
+	ck_assert_str_eq(fixture_origin(c, "queue.a.batch_min"), "preset standard");
+	ck_assert_int_eq(c->queues[1]->k.batch_size, 40); /* no preset: the old variable */
+	ck_assert_int_eq(c->queues[1]->k.batch_timeout, 0);
+	ck_assert_str_eq(fixture_origin(c, "queue.b.batch_size"), "environment BATCH_SIZE_THRESHOLD");
+	ck_assert_int_eq(c->queues[2]->k.batch_size, 12);
+	ck_assert_int_eq(c->queues[2]->k.batch_max, 200);
+	ck_assert_int_eq(c->queues[2]->k.batch_target, 1500 * NS_PER_MS); /* what the preset does not set */
+	ck_assert_str_eq(fixture_origin(c, "queue.c.batch_target"), "environment BATCH_PERFORMANCE_TARGET_MS");
+	ck_assert_int_eq(c->queues[3]->k.batch_size, 10);
+	ck_assert_str_eq(fixture_origin(c, "queue.d.preset"), "environment JOBQ_QUEUE_D_PRESET");
+	ck_assert_int_eq(c->queues[4]->k.batch_max, 60); /* it gives way as a built-in bound does */
+	ck_assert_int_eq(c->queues[4]->k.batch_timeout_high, 4 * NS_PER_S);
+	ck_assert_str_eq(fixture_value(c, "queue.e.batch_timeout_high"), "4s");
+}
+END_TEST
+
+START_TEST(old_variables_are_defaults_for_every_queue)
+{
+	struct conf *c;
+
+	fixture_env[0] = (char *)"BATCH_SIZE_THRESHOLD=60";
+	fixture_env[1] = (char *)"BATCH_MAX_BUFFER_SIZE=2000";
+	fixture_env[2] = (char *)"BATCH_TIME_THRESHOLD_SEC=20";
+	fixture_env[3] = (char *)"BATCH_ENABLE_ADAPTIVE_SIZING=false";
+	fixture_env[4] = (char *)"BATCH_ENABLE_PRIORITY_FLUSHING=0";
+	fixture_env[5] = (char *)"BATCH_PERFORMANCE_TARGET_MS=";
+	fixture_env[6] = (char *)"DB_POOL_MAX=lots"; /* of later versions, and so of no concern */
+	fixture_env[7] = (char *)"ENABLE_BATCH_OPTIMIZATION=perhaps";
+	fixture_env[8] = (char *)"BATCH_SIZE=nonsense";
+	c = fixture_load("[queue null]\n[queue sleep]\nbatch_timeout = 5s\nbatch_adaptive = on\n");
+	for (size_t i = 0; i < 2; i++) {
+		ck_assert_int_eq(c->queues[i]->k.batch_size, 60);
+		ck_assert_int_eq(c->queues[i]->k.batch_max, 60);
+		ck_assert_int_eq(c->queues[i]->k.buffer_max, 2000);
+		ck_assert(c->queues[i]->k.batch_adaptive == (i == 1));
+		ck_assert(!c->queues[i]->k.batch_priority_flush);
+		ck_assert_int_eq(c->queues[i]->k.batch_target, 2 * NS_PER_S);
+		ck_assert_int_eq(c->queues[i]->k.batch_timeout, (i ? 5 : 20) * NS_PER_S);
+		ck_assert_int_eq(c->queues[i]->k.batch_timeout_high, (i ? 2 : 8) * NS_PER_S);
+	}
+	ck_assert_str_eq(fixture_origin(c, "queue.null.batch_adaptive"), "environment BATCH_ENABLE_ADAPTIVE_SIZING");
+	ck_assert_str_eq(fixture_value(c, "queue.null.batch_timeout"), "20s");
+	fixture_env[0] = (char *)"ENABLE_PARALLEL_PROCESSING=false";
+	fixture_env[1] = NULL;
+	ck_assert_int_eq(fixture_load("[queue null]\n")->queues[0]->k.batch_size, 25);
 }
 END_TEST
 
@@ -328,6 +476,10 @@ int main(void)
 	tcase_add_test(tc, a_queue_has_all_defaults);
 	tcase_add_test(tc, every_type_is_read);
 	tcase_add_test(tc, built_in_bounds_give_way_to_what_is_written);
+	tcase_add_loop_test(tc, waits_fit_each_other, 0, sizeof waits / sizeof waits[0]);
+	tcase_add_loop_test(tc, a_preset_is_a_set_of_defaults, 0, sizeof presets / sizeof presets[0]);
+	tcase_add_test(tc, a_preset_lies_beneath_what_is_written);
+	tcase_add_test(tc, old_variables_are_defaults_for_every_queue);
 	tcase_add_test(tc, the_later_layer_wins_and_says_so);
 	tcase_add_test(tc, a_list_is_taken_from_one_layer);
 	tcase_add_test(tc, includes_are_relative_and_later_wins);
