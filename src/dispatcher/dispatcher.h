@@ -131,6 +131,7 @@ struct queue {
 	struct tuner tuner;
 	struct degrade degrade;
 	int64_t batch_size;      /* in force: learn.c */
+	bool whole_batches;      /* its handler's batches can fail as a whole; jobs that overlap fail one by one */
 	int64_t slow_until_ns;   /* degraded: no batch before */
 	struct worker_list *workers;
 	uint32_t nworkers;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "dispatcher/dispatcher.h"
+#include "jobq/handler.h"
 #include "shm/hist.h"
 #include "shm/ring.h"
 
@@ -36,6 +37,8 @@ void learn_start(struct queue *queue)
 	int64_t now = clock_mono_ns();
 	tuner_init(&queue->tuner, &law, now);
 	degrade_init(&queue->degrade);
+	const struct jobq_handler *handler = jobq_handler_find(queue->conf->k.handler);
+	queue->whole_batches = handler && !(handler->flags & JOBQ_HANDLER_OVERLAP);
 	queue->batch_size = queue->conf->k.batch_size;
 	const struct buffer_law waits = waits_of(queue);
 	buffer_set_law(&queue->buffer, &waits, now);
@@ -65,9 +68,9 @@ static void learn_sample(struct queue *queue, const struct sample *sample)
 {
 	const struct tuner_sample batch = {.end_ns = sample->end_mono_ns, .run_ns = sample->run_ns, .size = (uint32_t)queue->batch_size,
 		.jobs = sample->jobs, .done = sample->done + sample->failed, .refused = sample->retried + sample->snoozed};
-	bool whole = sample->jobs > 0 && sample->retried == sample->jobs;
+	bool whole = queue->whole_batches && sample->jobs > 0 && sample->retried == sample->jobs;
 	shm_hist_add(&queue->shm->batch_us, sample->run_ns / NS_PER_US);
-	if (degrade_batch(&queue->degrade, sample->jobs, whole))
+	if (queue->whole_batches && degrade_batch(&queue->degrade, sample->jobs, whole))
 		log_warn("queue %s: mode %s, batches of %u", queue->name, degrade_mode_name(degrade_mode(&queue->degrade)),
 		         degrade_size(&queue->degrade, tuner_size(&queue->tuner)));
 	if (queue->conf->k.batch_adaptive && tuner_sample(&queue->tuner, &batch))

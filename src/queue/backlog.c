@@ -187,12 +187,32 @@ static size_t order_lanes(const struct backlog *b, struct lane_tenant *tenant, i
 	return sharers;
 }
 
+/* A further turn of a tenant in the same claim asks more of the lanes that it has asked already, as far as they may have more:
+ * else small turns would walk down its priorities, and claim low jobs before urgent ones. Returns the rows added. */
+static int64_t ask_more(const struct lane_tenant *tenant, int64_t rows, struct ask asks[], size_t count)
+{
+	int64_t left = rows;
+	for (size_t i = 0; i < count && left > 0; i++) {
+		const struct lane *lane = asks[i].lane;
+		if (lane->tenant != tenant)
+			continue;
+		int64_t more = lane->known > 0 ? lane->known - asks[i].n : left;
+		if (more > left)
+			more = left;
+		if (more > 0) {
+			asks[i].n += (int32_t)more;
+			left -= more;
+		}
+	}
+	return rows - left;
+}
+
 /* One tenant's turn: `rows` over its due lanes. Returns the rows asked for: all, unless the asks are used up. */
 static int64_t ask_tenant(const struct backlog *b, struct lane_tenant *tenant, int64_t now_us, int64_t rows, struct ask asks[], size_t *count)
 {
 	struct lane *order[BACKLOG_PRIORITIES];
+	int64_t left = rows - ask_more(tenant, rows, asks, *count);
 	size_t len, sharers = order_lanes(b, tenant, now_us, order, &len);
-	int64_t left = rows;
 	size_t skip = sharers > 1 && rows < (int64_t)sharers ? tenant->spin++ % sharers : 0;
 	for (size_t i = skip; i < len && left > 0 && *count < BACKLOG_ASKS; i++) {
 		int64_t among = i < sharers ? (int64_t)(sharers - i) : 1, n = (left + among - 1) / among;
