@@ -15,7 +15,7 @@ WORKERS, BATCH, CONNECTIONS = 3, 10, 10
 
 
 @pytest.fixture
-def house(daemon, db, receiver, where):
+def house(daemon, db, receiver, where, request):
     """A daemon that sends SMS, a receiver that takes 5 ms for each, two writers at 150 jobs a second with rollbacks."""
     receiver.control(slow=0.005)
     keys = {**receiver.queue_keys(), "workers": WORKERS, "batch_size": BATCH, "max_connections": CONNECTIONS, "on_uncertain": "retry",
@@ -24,7 +24,7 @@ def house(daemon, db, receiver, where):
     class House:
         def __init__(self):
             self.d = daemon(db, {"sms": keys}, lease="5s").start()
-            self.ledger = Ledger(f"{where}/ledger").start(db.dsn("jobq_producer"), writers=2, count=600, rate=150, tenants=5, rollback=0.05,
+            self.ledger = Ledger(f"{where}/ledger").start(db.dsn("jobq_producer"), writers=2, count=getattr(request, "param", 600), rate=150, tenants=5, rollback=0.05,
                                                           priorities=["urgent", "normal", "normal", "low"])
             wait_until(lambda: len(receiver.effects()) > 100, "deliveries")
 
@@ -100,6 +100,7 @@ def test_recovery_within_two_seconds(house, receiver):
     house.judge(kills=2)
 
 
+@pytest.mark.parametrize("house", [3000], indirect=True)
 def test_nemesis(house, pg, db):
     """Everything at random for a while; the seed is printed and replays (JOBQ_SEED)."""
     chooser = random.Random(os.environ.get("JOBQ_SEED"))
@@ -110,8 +111,10 @@ def test_nemesis(house, pg, db):
         "cut connections": lambda: pg.terminate(db.name, "jobqd%"),
         "freeze a worker": lambda: freeze_one(house.d, "worker", freezes, chooser),
         "freeze the dispatcher": lambda: freeze_one(house.d, "dispatcher", freezes, chooser),
-        "reload": lambda: house.d.ctl("reload"),
+        "reload": lambda: house.d.ctl("reload", code=None),
         "kill and start the master": lambda: (house.d.kill(), house.d.start()),
+        "stop and start": lambda: (house.d.stop(), house.d.start()),
+        "pause and resume": lambda: (house.d.ctl("pause", "sms", code=None), house.d.ctl("resume", "sms", code=None)),
     }, pause=(0.2, 0.8)).start()
     try:
         wait_until(lambda: not house.ledger.busy() or nemesis.error, "the writers to be done", 120)
