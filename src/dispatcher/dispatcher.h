@@ -289,7 +289,7 @@ void workers_ack(struct dispatcher *d, struct worker *worker, int64_t id, int64_
 /* outcome.c */
 struct msg_outcome;
 void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome *m);
-void outcome_crashed(struct dispatcher *d, struct job *job, bool sole);   /* begun when its worker died */
+void outcome_crashed(struct dispatcher *d, struct job *job, bool sole, bool by_kill); /* begun when its worker died (by SIGKILL) */
 void outcome_ended_unseen(struct dispatcher *d, struct job *job);         /* its outcome died with the worker */
 void outcome_unstarted(struct dispatcher *d, struct job *job);            /* to the buffer, or to the database when leaving */
 void outcome_timed_out(struct dispatcher *d, struct job *job);

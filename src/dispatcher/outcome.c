@@ -23,6 +23,7 @@
 
 #define SNOOZE_DEFAULT_NS (5 * NS_PER_S)
 #define CRASHES_FATAL 3 /* once among others, then twice alone */
+#define KILLS_FATAL 6   /* the same when SIGKILL ended it: a person, or the kernel for want of memory, which may be the job's doing */
 
 static const char *const outcome_names[OUTCOME_COUNT] = {
 #define OUTCOME_X(name, text, charges) text,
@@ -199,7 +200,7 @@ void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome 
 
 /* ---- what nobody said ---- */
 
-void outcome_crashed(struct dispatcher *d, struct job *job, bool sole)
+void outcome_crashed(struct dispatcher *d, struct job *job, bool sole, bool by_kill)
 {
 	char text[128];
 	if (job->queue)
@@ -214,8 +215,8 @@ void outcome_crashed(struct dispatcher *d, struct job *job, bool sole)
 	snprintf(text, sizeof text, "its worker died while the job ran%s", sole ? ", alone" : ", among others");
 	set_error_text(job, text);
 	job->new_crashes = crashes;
-	if (crashes >= CRASHES_FATAL) {
-		set_error_text(job, "the job killed its worker twice while it ran alone");
+	if (crashes >= (by_kill ? KILLS_FATAL : CRASHES_FATAL)) {
+		set_error_text(job, by_kill ? "its worker was killed five times while the job ran alone" : "the job killed its worker twice while it ran alone");
 		finish(d, job, END_FAILED);
 		log_outcome(d, job, "fail");
 		return;

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -235,7 +236,7 @@ static void bury_job(struct dispatcher *d, const struct shm_slot *slot, struct j
 	if (state == HELD_BEGUN && job->timed_out)
 		outcome_timed_out(d, job);
 	else if (state == HELD_BEGUN && !killed)
-		outcome_crashed(d, job, job->alone || only_job(slot));
+		outcome_crashed(d, job, job->alone || only_job(slot), atomic_load(&slot->exit_signal) == SIGKILL);
 	else if (state == HELD_BEGUN || state == HELD_ENDED)
 		outcome_ended_unseen(d, job);
 	else

@@ -56,7 +56,7 @@ def test_obituary(d, db):
     db.wait_job(db.enqueue("sleep", {"crash": True}), "failed", 60)
     exits = [p["last_exit"] for p in d.status()["processes"] if p["role"] == "worker" and p["last_exit"]]
     assert exits and all(e["signal"] or e["code"] for e in exits)
-    assert any(p["restarts"] for p in d.status()["processes"])
+    d.wait_status(lambda s: any(p["restarts"] for p in s["processes"]), "the restart to be counted")
 
 
 def test_crash_loop_held(daemon, db):
