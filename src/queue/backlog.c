@@ -150,7 +150,10 @@ void backlog_checked(struct backlog *b, struct lane *lane, int64_t due_us, uint6
 	if (lane->touched > serial || lane->claiming)
 		return;
 	checked(b, lane);
-	lane->after_us = lane->after_id = BACKLOG_START;
+	if (due_us != BACKLOG_NEVER) { /* nothing waits before it: the claim need not walk over the dead front again */
+		lane->after_us = due_us;
+		lane->after_id = BACKLOG_START;
+	}
 	if (due_us == BACKLOG_NEVER)
 		lane->known = 0;
 	lane_set_due(b, lane, due_us, now_us);

@@ -91,7 +91,8 @@ START_TEST(test_short_claim_wants_a_check_once_a_second)
 	ck_assert_uint_eq(backlog_checks(&b, 5 * NS_PER_S, out, 4), 0);
 	backlog_checked(&b, lane, NOW + 60, backlog_serial(&b), NOW, 5 * NS_PER_S);
 	ck_assert_int_eq(backlog_next_due(&b), NOW + 60);
-	ck_assert_int_eq(lane->after_us, BACKLOG_START);
+	ck_assert_int_eq(lane->after_us, NOW + 60); /* at its head, in front of every row of that time */
+	ck_assert_int_eq(lane->after_id, BACKLOG_START);
 	backlog_plan(&b, NOW + 60, 10, 10, asks);
 	backlog_claimed(&b, &asks[0], 0, 0, 0, NOW + 60);
 	ck_assert_uint_eq(backlog_checks(&b, 5 * NS_PER_S + 1, out, 4), 0);
