@@ -22,11 +22,24 @@ esac
 . "$root/contrib/quickstart/private.sh"
 
 dir=$(private_dir) || exit 1
-trap 'code=1' INT TERM HUP # the part inside hears it too, and stops what it started
+inside='' code=0
+interrupted() { # the part inside, a session of its own, stops what it started
+	code=130
+	[ -z "$inside" ] || kill -TERM "-$inside" 2>/dev/null
+}
+trap interrupted INT TERM HUP
 printf 'jobq quickstart in %s\n\n[1/5] packages\n' "$dir"
-code=0
-packages_need "$root/contrib/packages" "$dir/apt.log" build run && private_copy "$root" "$dir/src" &&
-	(private_run "$dir" sh "$dir/src/contrib/quickstart/inside.sh" "$dir" "$keep") || code=1
+if packages_need "$root/contrib/packages" "$dir/apt.log" build run && private_copy "$root" "$dir/src" && [ "$code" -eq 0 ]; then
+	private_run "$dir" setsid sh "$dir/src/contrib/quickstart/inside.sh" "$dir" "$keep" &
+	inside=$!
+	while kill -0 "$inside" 2>/dev/null; do # a signal ends `wait` early
+		wait "$inside"
+		ended=$?
+	done
+	[ "$code" -ne 0 ] || code=$ended
+else
+	code=1
+fi
 if [ -n "$keep" ] && [ "$code" -eq 0 ]; then exit 0; fi
 rm -rf "$dir"
 exit "$code"

@@ -19,7 +19,7 @@ private_dir() { # prints the path of a new one
 
 private_files() { # ROOT: what belongs to the tree, NUL-separated
 	if git -c safe.directory='*' -C "$1" rev-parse --show-toplevel >/dev/null 2>&1; then
-		git -c safe.directory='*' -C "$1" ls-files -z --cached --others --exclude-standard
+		git -c safe.directory='*' -C "$1" ls-files -z --cached --others --exclude-standard 2>/dev/null
 	else
 		(cd "$1" && find . \( -name .git -o -name autom4te.cache -o -name 'build*' -a -type d ! -name build-aux \) -prune -o -type f -print0)
 	fi

@@ -43,3 +43,14 @@ def test_keep_and_stop():
         wait_until(lambda: not procs.find(directory), "its processes to be gone")
     finally:
         procs.kill_all(directory)
+
+
+def test_interrupted(where):
+    """A TERM in the middle: not a success, and nothing left."""
+    out = os.path.join(where, "out")
+    with open(out, "wb") as f:
+        process = procs.spawn(["sh", SCRIPT], stdout=f, stderr=f, env={**os.environ, "JOBQ_BUILD": PROGRAMS})
+    said = wait_until(lambda: "QUEUE" in (text := open(out, encoding="utf-8").read()) and text, "messages to go out", 60)
+    directory = re.search(r"/tmp/jq\.\w+", said).group(0)
+    assert procs.end(process) != 0
+    wait_until(lambda: not procs.find(directory) and not os.path.exists(directory), "everything to be gone")
