@@ -217,12 +217,17 @@ static int64_t ask_tenant(const struct backlog *b, struct lane_tenant *tenant, i
 	int64_t left = rows - ask_more(tenant, rows, asks, *count);
 	size_t len, sharers = order_lanes(b, tenant, now_us, order, &len);
 	size_t skip = sharers > 1 && rows < (int64_t)sharers ? tenant->spin++ % sharers : 0;
+	size_t first = *count;
 	for (size_t i = skip; i < len && left > 0 && *count < BACKLOG_ASKS; i++) {
 		int64_t among = i < sharers ? (int64_t)(sharers - i) : 1, n = (left + among - 1) / among;
-		if (i + 1 < len && order[i]->known > 0 && order[i]->known < n)
+		if (order[i]->known > 0 && order[i]->known < n)
 			n = order[i]->known;
 		ask_lane(asks, count, order[i], n);
 		left -= n;
+	}
+	if (left > 0 && *count > first) { /* more may have come than is known: that is for the most urgent, not for the last */
+		asks[first].n += (int32_t)left;
+		left = 0;
 	}
 	return rows - left;
 }
