@@ -82,7 +82,11 @@ bench_produce_SOURCES = tests/bench/produce.c tests/bench/ref.c tests/bench/ref.
 bench_produce_LDADD = $(PQ_LIBS)
 bench_samples_SOURCES = tests/bench/samples.c
 bench_samples_LDADD = libshm.a libbase.a $(JANSSON_LIBS)
-bench_programs = bench_ref_drain bench_ref_pickup bench_produce bench_samples
+bench_programs = bench_ref_drain bench_ref_pickup bench_produce bench_samples tests/bench/simulate
+EXTRA_PROGRAMS += tests/bench/simulate
+tests_bench_simulate_SOURCES = tests/bench/simulate.c tests/bench/day.c tests/bench/day.h tests/bench/sim.c tests/bench/sim.h
+tests_bench_simulate_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+tests_bench_simulate_LDADD = libqueue.a libbase.a -lm
 CLEANFILES += $(bench_programs)
 .PHONY: bench
 bench: all $(bench_programs)
@@ -170,3 +174,39 @@ unit_master_parse_LDADD = $(JOBQD_LIBS) $(UNIT_LIBS)
 unit_master_request_SOURCES = tests/unit/test_master_request.c tests/unit/child_dummy.c
 unit_master_request_CFLAGS = $(UNIT_CFLAGS)
 unit_master_request_LDADD = $(JOBQD_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += unit_pg_conn
+unit_pg_conn_SOURCES = tests/unit/test_pg_conn.c tests/unit/fake_pg.c tests/unit/fake_pg.h
+unit_pg_conn_CFLAGS = $(UNIT_CFLAGS)
+unit_pg_conn_LDADD = libpg.a libbase.a $(PQ_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += unit_limits
+unit_limits_SOURCES = tests/unit/test_limits.c
+unit_limits_CFLAGS = $(UNIT_CFLAGS)
+unit_limits_LDADD = libqueue.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_tuner
+unit_tuner_SOURCES = tests/unit/test_tuner.c tests/bench/sim.c tests/bench/sim.h
+unit_tuner_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+unit_tuner_CFLAGS = $(UNIT_CFLAGS)
+unit_tuner_LDADD = libqueue.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_modes
+unit_modes_SOURCES = tests/unit/test_modes.c
+unit_modes_CFLAGS = $(UNIT_CFLAGS)
+unit_modes_LDADD = libqueue.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_day
+unit_day_SOURCES = tests/unit/test_day.c tests/bench/day.c tests/bench/day.h tests/bench/sim.c tests/bench/sim.h
+unit_day_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
+unit_day_CFLAGS = $(UNIT_CFLAGS)
+unit_day_LDADD = libqueue.a libbase.a $(UNIT_LIBS) -lm
+
+# lines and branches of src/queue that the unit programs run; fails below 95% and 90%
+dist_check_SCRIPTS += tests/unit/coverage.sh
+.PHONY: coverage
+coverage:
+	sh $(top_srcdir)/tests/unit/coverage.sh $(abs_builddir)
+
+EXTRA_DIST += .ci/run contrib/packages contrib/quickstart contrib/quickstart.sh docs/kannel.md docs/testing.md tests/run.sh tests/run tests/bench/run.sh
+EXTRA_DIST += tests/bench/bench.py tests/bench/measures.py tests/bench/stage.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault

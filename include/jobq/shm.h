@@ -25,6 +25,13 @@
 #define SHM_HIST_BUCKETS (SHM_HIST_SUB * 40u)
 #define SHM_NO_QUEUE UINT32_MAX
 
+#define FLUSH_X(name, help) SHM_FLUSH_##name,
+enum { 
+#include "tbl/flushes.def"
+	SHM_FLUSHES
+};
+#undef FLUSH_X
+
 typedef _Atomic uint32_t shm_u32;
 typedef _Atomic uint64_t shm_u64;
 typedef _Atomic int64_t shm_i64;
@@ -118,6 +125,7 @@ struct shm_queue {
 	shm_u64 throughput_milli;               /* outcomes that ended a job, per 1000 s, over the last 10 s */
 	shm_u64 buffer_entries, buffer_bytes, buffer_max;
 	shm_u32 batch_size, batch_min, batch_max, batch_last;
+	shm_u64 flushes[SHM_FLUSHES];           /* batches handed out, by reason (tbl/flushes.def) */
 	shm_i64 effective_interval_ns;
 	struct shm_hist batch_us;               /* a batch, from its hand-out to its last outcome */
 	struct shm_hist pickup_us;              /* a job, from when it was due and committed to its begin mark */

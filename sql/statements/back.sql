@@ -1,5 +1,5 @@
 -- complete.c: pending again; run_at stays when the delay is negative
--- $1 ids (ascending)  $2 tokens  $3 tries burnt  $4 delays, us  $5 crashes (0 = unchanged)  $6 errors
+-- $1 ids (ascending)  $2 tokens  $3 retries burnt  $4 delays, us  $5 crashes (0 = unchanged)  $6 errors
 UPDATE jobq.jobs_live j
    SET status = 'pending', claim_token = NULL, claimed_by = NULL, started_at = NULL,
        run_at = CASE WHEN d.delay < 0 THEN coalesce(j.run_at, j.created_at) ELSE now() + d.delay * interval '1 microsecond' END,

@@ -1,16 +1,16 @@
 -- complete.c: finished in any way, moved to their history leaf
--- $1 ids (ascending)  $2 tokens  $3 expire_on, days since 2000-01-01  $4 batches  $5 statuses  $6 results  $7 errors  $8 tries burnt
+-- $1 ids (ascending)  $2 tokens  $3 expire_on, days since 2000-01-01  $4 batches  $5 statuses  $6 results  $7 errors
 WITH gone AS (
   DELETE FROM jobq.jobs_live j
-   USING unnest($1::int8[], $2::int8[], $4::int8[], $5::text[], $6::jsonb[], $7::text[], $8::int4[])
-         AS d (id, token, batch, end_status, end_result, end_error, charge)
+   USING unnest($1::int8[], $2::int8[], $4::int8[], $5::text[], $6::jsonb[], $7::text[])
+         AS d (id, token, batch, end_status, end_result, end_error)
    WHERE j.id = d.id AND j.claim_token = d.token
-  RETURNING j.*, d.batch, d.end_status, d.end_result, d.end_error, d.charge
+  RETURNING j.*, d.batch, d.end_status, d.end_result, d.end_error
 )
 INSERT INTO jobq.%LEAF% (id, queue, type, tenant_id, user_id, priority, status, payload, result, progress, progress_note, retry_count,
        max_retries, error_message, unique_key, run_at, deadline, notify_channel, created_at, started_at, completed_at, claim_token,
        claimed_by, batch_id, crashes, expire_on)
-SELECT id, queue, type, tenant_id, user_id, priority, end_status, payload, end_result, progress, progress_note, retry_count + charge,
+SELECT id, queue, type, tenant_id, user_id, priority, end_status, payload, end_result, progress, progress_note, retry_count,
        max_retries, coalesce(end_error, error_message), unique_key, run_at, deadline, notify_channel, created_at, started_at, now(),
        claim_token, claimed_by, batch, crashes, date '2000-01-01' + $3::int4
   FROM gone

@@ -1,4 +1,4 @@
--- sweep.c: releases the jobs of claims whose node is gone, some claims at a time; returns how many jobs, how many claims
+-- sweep.c: releases the jobs of claims whose node is gone, some claims at a time; returns how many jobs by queue, and how many claims (NULL)
 WITH lost AS (
   SELECT token, ids FROM jobq.claims c
    WHERE NOT EXISTS (SELECT FROM jobq.nodes n WHERE n.incarnation = c.incarnation)
@@ -8,8 +8,10 @@ WITH lost AS (
      SET status = 'pending', claim_token = NULL, claimed_by = NULL, started_at = NULL
     FROM (SELECT u.id, lost.token FROM lost CROSS JOIN LATERAL unnest(lost.ids) AS u (id) ORDER BY u.id) AS d
    WHERE j.id = d.id AND j.claim_token = d.token AND j.status IN ('claimed', 'running')
-  RETURNING j.id
+  RETURNING j.queue
 ), gone AS (
   DELETE FROM jobq.claims c USING lost WHERE c.token = lost.token RETURNING c.token
 )
-SELECT (SELECT count(*) FROM freed), (SELECT count(*) FROM gone)
+SELECT queue, count(*) FROM freed GROUP BY queue
+UNION ALL
+SELECT NULL, count(*) FROM gone

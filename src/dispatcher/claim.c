@@ -39,7 +39,7 @@ enum { COL_TOKEN, COL_ID, COL_TENANT, COL_PRIORITY, COL_TYPE, COL_USER, COL_PAYL
 static int64_t prefetch_target(const struct queue *queue)
 {
 	const struct conf_queue_keys *k = &queue->conf->k;
-	int64_t two_batches = 2 * k->batch_size * (queue->nworkers ? queue->nworkers : 1) * k->concurrency;
+	int64_t two_batches = 2 * queue->batch_size * (queue->nworkers ? queue->nworkers : 1) * k->concurrency;
 	int64_t span = 2 * queue->claim_took_ns > PREFETCH_MIN_NS ? 2 * queue->claim_took_ns : PREFETCH_MIN_NS;
 	int64_t moment = (int64_t)(queue->jobs_per_s * (double)span / (double)NS_PER_S);
 	int64_t target = moment > two_batches ? moment : two_batches;
@@ -51,13 +51,7 @@ static int64_t prefetch_target(const struct queue *queue)
 
 static int64_t claim_room(const struct queue *queue)
 {
-	const struct conf_queue_keys *k = &queue->conf->k;
-	if ((int64_t)queue->buffer.bytes >= k->buffer_max_bytes)
-		return 0;
-	int64_t target = prefetch_target(queue);
-	if (target > k->buffer_max)
-		target = k->buffer_max;
-	int64_t room = target - (int64_t)queue->buffer.entries;
+	int64_t room = (int64_t)buffer_room(&queue->buffer, (size_t)prefetch_target(queue));
 	return room > CLAIM_MAX ? CLAIM_MAX : room;
 }
 
@@ -67,7 +61,7 @@ static bool worth_a_claim(const struct queue *queue, int64_t room)
 		return false;
 	if (room >= CLAIM_WORTH || queue->buffer.entries == 0)
 		return true;
-	return (int64_t)queue->buffer.entries < queue->conf->k.batch_size;
+	return (int64_t)queue->buffer.entries < queue->batch_size;
 }
 
 /* ---- the answer ---- */
@@ -133,10 +127,11 @@ static void take_rows(struct claim_call *call, const PGresult *res)
 		claim_read_row(res, (int)i, &row);
 		jobs[i] = job_new(d, call->queue, &row);
 	}
+	int64_t now_ns = clock_mono_ns();
 	qsort(jobs, n, sizeof *jobs, older_first);
 	tell_backlog(call, jobs, n, dispatcher_db_now_us(d));
 	for (size_t i = 0; i < n; i++)
-		buffer_add(&call->queue->buffer, jobs[i]->tenant, &jobs[i]->item, false);
+		buffer_add(&call->queue->buffer, jobs[i]->tenant, &jobs[i]->item, false, now_ns);
 	free(jobs);
 	counter_add(call->queue, n ? COUNTER_claims : COUNTER_empty_claims, 1);
 	counter_add(call->queue, COUNTER_claimed, n);
@@ -222,7 +217,7 @@ static void claim_queue(struct dispatcher *d, struct queue *queue)
 	struct claim_call *call = xcalloc(1, sizeof *call);
 	call->d = d;
 	call->queue = queue;
-	call->nasks = backlog_plan(&queue->backlog, dispatcher_db_now_us(d), room, queue->conf->k.batch_size, call->asks);
+	call->nasks = backlog_plan(&queue->backlog, dispatcher_db_now_us(d), room, queue->batch_size, call->asks);
 	if (call->nasks > 0)
 		claim_send(d, call);
 	else

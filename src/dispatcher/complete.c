@@ -77,6 +77,14 @@ void complete_add(struct dispatcher *d, struct job *job)
 
 /* ---- after the commit ---- */
 
+/* Counted when it is committed, not when it is known. */
+static void count_end(const struct job *job)
+{
+	static const enum shm_counter counter[] = {COUNTER_completed, COUNTER_failed, COUNTER_cancelled};
+	if (job->queue && (job->fate == FATE_FINISH || job->fate == FATE_VERIFY))
+		counts_ended(job->queue, counter[job->end]);
+}
+
 static void settle(struct dispatcher *d, struct job *job, int64_t run_at_us)
 {
 	if (job->fate == FATE_BACK && job->queue && job->queue->conf) {
@@ -128,6 +136,8 @@ static void verify_answer(void *arg, const struct pg_result *result)
 				counter_add(job->queue, COUNTER_lost, 1);
 			if (!there && !presumed)
 				log_warn("job %lld: ownership lost, its outcome is void", (long long)job->id);
+			if (there || presumed)
+				count_end(job);
 			job->fate = FATE_VERIFY;
 			settle(d, job, 0);
 		}
@@ -141,12 +151,6 @@ static bool send_verify(struct dispatcher *d, struct call *call)
 	db_params(d);
 	db_param_refs(d, call->jobs, call->n);
 	return db_send(d, DB_ACK, "find_ended", verify_answer, call);
-}
-
-static int by_id(const void *a, const void *b)
-{
-	const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
-	return (x->id > y->id) - (x->id < y->id);
 }
 
 static struct job **find_call_job(struct call *call, int64_t id)
@@ -178,10 +182,12 @@ static void settle_written(struct call *call, const PGresult *res)
 			(*at)->run_at_us = pg_get_timestamp_us(res, i, 1);
 	}
 	for (size_t i = 0; i < call->n; i++) {
-		if (written[i])
-			settle(d, call->jobs[i], call->jobs[i]->run_at_us);
-		else
+		if (!written[i]) {
 			missing->jobs[missing->n++] = call->jobs[i];
+			continue;
+		}
+		count_end(call->jobs[i]);
+		settle(d, call->jobs[i], call->jobs[i]->run_at_us);
 	}
 	free(written);
 	if (missing->n > 0 && send_verify(d, missing)) {
@@ -273,7 +279,6 @@ static void param_move(struct pg_params *p, const struct call *call)
 		pg_array_jsonb(p, call->jobs[i]->result, call->jobs[i]->result_len);
 	pg_array_end(p);
 	param_errors(p, call);
-	param_ints(p, call, charge_of);
 }
 
 static void param_back(struct pg_params *p, const struct call *call)
@@ -291,7 +296,7 @@ static bool send_call(struct dispatcher *d, struct call *call)
 {
 	struct pg_params *p = db_params(d);
 	const struct pg_stmt *stmt = NULL;
-	qsort(call->jobs, call->n, sizeof call->jobs[0], by_id);
+	qsort(call->jobs, call->n, sizeof call->jobs[0], job_by_id);
 	db_param_refs(d, call->jobs, call->n);
 	switch (call->kind) {
 	case KIND_DELETE:
@@ -300,13 +305,13 @@ static bool send_call(struct dispatcher *d, struct call *call)
 	case KIND_MOVE_DONE:
 		pg_param_int4(p, call->expire_on);
 		param_batches(p, call);
-		stmt = leaf_stmt(d, call->leaf, "finish_move_done");
+		stmt = leaf_stmt(call->leaf, "finish_move_done");
 		break;
 	case KIND_MOVE:
 		pg_param_int4(p, call->expire_on);
 		param_batches(p, call);
 		param_move(p, call);
-		stmt = leaf_stmt(d, call->leaf, "finish_move");
+		stmt = leaf_stmt(call->leaf, "finish_move");
 		break;
 	case KIND_BACK:
 		param_back(p, call);

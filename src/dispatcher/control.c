@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/filter.h"
 #include "shm/cell.h"
 
 #define LINE_MAX_BYTES (32u << 20)
@@ -36,7 +37,7 @@ struct command {
 	const char *verb;
 	const char *keys;     /* space separated: any other key is refused */
 	const char *stmt;     /* with $1 jsonb */
-	command_fn *run;      /* what comes before the statement, or instead of it; NULL: just the statement */
+	command_fn *run;      /* sends the statement, or answers by itself */
 	const char *missing;  /* the text when the statement returns NULL */
 };
 
@@ -110,58 +111,45 @@ static void statement_answer(void *arg, const struct pg_result *result)
 	json_t *document = json_loadb(text, len, JSON_DECODE_ANY, NULL);
 	if (!document) /* a payload may hold integers beyond 64 bits: then numbers are shown as reals */
 		document = json_loadb(text, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
-	if (!document)
+	bool why = strcmp(request->command->verb, "why") == 0;
+	if (!document) {
 		refuse(request, "error", "the database's answer is not JSON");
-	else if (strcmp(request->command->verb, "why") == 0)
+	} else if (why) {
 		answer(request, why_job(request->d, document));
-	else
-		answer(request, document);
-	if (strcmp(request->command->verb, "why") == 0)
 		json_decref(document);
+	} else {
+		answer(request, document);
+	}
 }
 
-static void send_statement(struct request *request, const char *stmt)
+static void send_statement(struct request *request, const struct pg_stmt *stmt)
 {
 	struct dispatcher *d = request->d;
 	char *text = json_dumps(request->args, JSON_COMPACT);
 	struct pg_params *p = db_params(d);
 	pg_param_text(p, text);
 	free(text);
-	if (!d->schema_checked || !db_send(d, DB_ADMIN, stmt, statement_answer, request))
+	if (!d->schema_checked || !pg_conn_send(d->link[DB_ADMIN], stmt, p, false, statement_answer, request))
 		refuse_database(request);
+}
+
+static void run_statement(struct request *request)
+{
+	send_statement(request, db_stmt(request->command->stmt));
 }
 
 /* ---- commands that are more than their statement ---- */
 
-/* A glob as LIKE's pattern: * and ? become % and _, what LIKE knows is escaped. */
-static void add_like(json_t *filter)
-{
-	const char *glob = json_string_value(json_object_get(filter, "error"));
-	struct buf out = {0};
-	if (!glob)
-		return;
-	for (; *glob; glob++) {
-		bool literal = *glob == '\\' && glob[1];
-		if (literal)
-			glob++;
-		if (!literal && *glob == '*')
-			buf_putc(&out, '%');
-		else if (!literal && *glob == '?')
-			buf_putc(&out, '_');
-		else {
-			if (strchr("%_\\", *glob))
-				buf_putc(&out, '\\');
-			buf_putc(&out, *glob);
-		}
-	}
-	json_object_set_new(filter, "error", json_string(buf_str(&out)));
-	buf_free(&out);
-}
-
 static void run_jobs(struct request *request)
 {
-	add_like(request->args);
-	send_statement(request, request->command->stmt);
+	json_t *filter = json_deep_copy(request->args), *args = json_object();
+	json_object_set(args, "limit", json_object_get(filter, "limit"));
+	json_object_del(filter, "limit");
+	filter_globs(filter);
+	json_object_set_new(args, "filter", filter);
+	json_decref(request->args);
+	request->args = args;
+	send_statement(request, filter_stmt(request->command->stmt, filter));
 }
 
 /* retry and cancel: of ids, or of what a filter finds (first only counted). */
@@ -169,12 +157,12 @@ static void run_change(struct request *request)
 {
 	json_t *filter = json_object_get(request->args, "filter");
 	if (!filter) {
-		send_statement(request, request->command->stmt);
+		run_statement(request);
 		return;
 	}
-	add_like(filter);
+	filter_globs(filter);
 	json_object_set_new(request->args, "verb", json_string(request->command->verb));
-	send_statement(request, json_is_true(json_object_get(request->args, "dry_run")) ? "ctl_match" : "ctl_change");
+	send_statement(request, filter_stmt(json_is_true(json_object_get(request->args, "dry_run")) ? "ctl_match" : "ctl_change", filter));
 }
 
 static void run_enqueue(struct request *request)
@@ -239,7 +227,7 @@ static void run_why(struct request *request)
 	const char *name = json_string_value(json_object_get(request->args, "queue"));
 	struct queue *queue = name ? dispatcher_queue(request->d, name) : NULL;
 	if (!name)
-		send_statement(request, request->command->stmt);
+		run_statement(request);
 	else if (queue)
 		answer(request, why_queue(request->d, queue));
 	else
@@ -249,12 +237,12 @@ static void run_why(struct request *request)
 #define FILTER_KEYS "queue tenant user status type error since_s"
 static const struct command commands[] = {
 	{"jobs", FILTER_KEYS " limit", "ctl_jobs", run_jobs, ""},
-	{"held", "queue limit", "ctl_held", NULL, ""},
-	{"job", "id payload", "ctl_job", NULL, "no job has this id (it may have expired)"},
+	{"held", "queue limit", "ctl_held", run_statement, ""},
+	{"job", "id payload", "ctl_job", run_statement, "no job has this id (it may have expired)"},
 	{"enqueue", "jobs by", "ctl_enqueue", run_enqueue, ""},
 	{"retry", "ids filter dry_run limit after_id last_id by", "ctl_retry", run_change, ""},
 	{"cancel", "ids filter dry_run limit after_id last_id by", "ctl_cancel", run_change, ""},
-	{"resolve", "ids verdict note by", "ctl_resolve", NULL, ""},
+	{"resolve", "ids verdict note by", "ctl_resolve", run_statement, ""},
 	{"pause", "queue tenant for_s reason by", "ctl_pause", run_pause, ""},
 	{"resume", "queue tenant by", "ctl_resume", run_pause, ""},
 	{"why", "id queue", "ctl_why", run_why, "no job has this id (it may have expired)"},
@@ -299,10 +287,7 @@ static void run_request(struct dispatcher *d, json_t *line, const char *verb)
 			refuse(request, "usage", text);
 			return;
 		}
-	if (request->command->run)
-		request->command->run(request);
-	else
-		send_statement(request, request->command->stmt);
+	request->command->run(request);
 }
 
 static void run_line(struct dispatcher *d, const char *text, size_t len)

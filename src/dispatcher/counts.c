@@ -15,9 +15,7 @@
 #include "base/log.h"
 #include "dispatcher/dispatcher.h"
 #include "shm/cell.h"
-#include "shm/hist.h"
 #include "shm/limit.h"
-#include "shm/ring.h"
 
 #define COUNT_SHARE 100
 #define SECONDS 10 /* of the throughput's window */
@@ -57,17 +55,6 @@ static void publish_throughput(struct queue *queue)
 
 /* ---- every second, from memory ---- */
 
-static void read_samples(struct dispatcher *d)
-{
-	struct worker *worker;
-	struct sample sample;
-	TAILQ_FOREACH(worker, &d->workers, link) {
-		const struct shm_slot *slot = worker->queue ? shm_slot_at(d->child->shm, worker->slot) : NULL;
-		while (slot && shm_ring_next(slot, &worker->sample_cursor, &sample))
-			shm_hist_add(&worker->queue->shm->batch_us, sample.run_ns / NS_PER_US);
-	}
-}
-
 /* A second in which a due job waits for a token counts once. */
 static void count_exceeded(struct queue *queue)
 {
@@ -90,14 +77,13 @@ static void publish_queue(struct queue *queue)
 	atomic_store(&shm->buffer_entries, queue->buffer.entries);
 	atomic_store(&shm->buffer_bytes, queue->buffer.bytes);
 	atomic_store(&shm->buffer_max, (uint64_t)queue->conf->k.buffer_max);
-	atomic_store(&shm->batch_size, (uint32_t)queue->conf->k.batch_size);
+	atomic_store(&shm->batch_size, (uint32_t)queue->batch_size);
 	atomic_store(&shm->batch_min, (uint32_t)queue->conf->k.batch_min);
 	atomic_store(&shm->batch_max, (uint32_t)queue->conf->k.batch_max);
 }
 
 void counts_publish(struct dispatcher *d)
 {
-	read_samples(d);
 	for (size_t i = 0; i < d->nqueues; i++)
 		if (d->queues[i].conf && d->queues[i].shm)
 			publish_queue(&d->queues[i]);

@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@
 #include "shm/cell.h"
 
 #define SCHEMA_RETRY_NS (5 * NS_PER_S)
+#define SLOW_NS (60 * NS_PER_S) /* what people ask for may take a while */
 
 static const char *const link_names[DB_LINKS] = {"jobqd claim", "jobqd complete", "jobqd admin", "jobqd gate", "jobqd listen"};
 
@@ -29,6 +31,7 @@ static const char *const link_names[DB_LINKS] = {"jobqd claim", "jobqd complete"
 static const char *const setup_hot[] = {
 	SETUP_ALL, "SET plan_cache_mode = force_generic_plan",
 	"SET enable_seqscan = off", "SET enable_hashjoin = off", "SET enable_mergejoin = off", "SET enable_bitmapscan = off", NULL};
+static const char *const setup_admin[] = {SETUP_ALL, "SET enable_seqscan = off", NULL};
 static const char *const setup_plain[] = {SETUP_ALL, NULL};
 static const char *const setup_gate[] = {SETUP_ALL, "SET lock_timeout = 0", NULL}; /* it waits for its lock as long as it takes */
 
@@ -69,6 +72,37 @@ const struct pg_stmt *db_stmt(const char *name)
 		found = xcalloc(1, sizeof *found);
 		found->stmt.name = xstrdup(name);
 		found->stmt.sql = pg_sql(name);
+		HASH_ADD_KEYPTR(hh, known, found->stmt.name, strlen(found->stmt.name), found);
+	}
+	return &found->stmt;
+}
+
+static char *replaced(const char *sql, const char *mark, const char *text)
+{
+	struct buf out = {0};
+	const char *at;
+	while ((at = strstr(sql, mark)) != NULL) {
+		buf_add(&out, sql, (size_t)(at - sql));
+		buf_puts(&out, text);
+		sql = at + strlen(mark);
+	}
+	buf_puts(&out, sql);
+	char *made = xstrdup(buf_str(&out));
+	buf_free(&out);
+	return made;
+}
+
+const struct pg_stmt *db_stmt_with(const char *name, const char *key, const char *mark, const char *text)
+{
+	static struct named_stmt *known;
+	struct named_stmt *found;
+	char full[128];
+	snprintf(full, sizeof full, "%s_%s", name, key);
+	HASH_FIND_STR(known, full, found);
+	if (!found) {
+		found = xcalloc(1, sizeof *found);
+		found->stmt.name = xstrdup(full);
+		found->stmt.sql = replaced(pg_sql(name), mark, text);
 		HASH_ADD_KEYPTR(hh, known, found->stmt.name, strlen(found->stmt.name), found);
 	}
 	return &found->stmt;
@@ -203,6 +237,8 @@ static void link_down(void *arg, struct pg_conn *conn, const char *error)
 {
 	struct dispatcher *d = arg;
 	d->lease_ok = false;
+	if (d->exit_now)
+		return;
 	if (conn == d->link[DB_GATE])
 		wake_lost(d);
 	bool never = d->phase == PHASE_CONNECT && atomic_load(&d->global->db_state) == DB_CONNECTING;
@@ -221,7 +257,7 @@ static void link_notify(void *arg, struct pg_conn *conn, const char *channel, co
 static struct pg_conn *link_new(struct dispatcher *d, enum db_link link, const char *conninfo, bool pooler)
 {
 	static const struct pg_calls calls = {.ready = link_ready, .down = link_down, .notify = link_notify};
-	const char *const *setup = link <= DB_ADMIN ? setup_hot : link == DB_GATE ? setup_gate : setup_plain;
+	const char *const *setup = link <= DB_ACK ? setup_hot : link == DB_ADMIN ? setup_admin : link == DB_GATE ? setup_gate : setup_plain;
 	const struct pg_opts opts = {
 		.name = link_names[link], .conninfo = conninfo, .pooler = pooler, .setup = pooler ? NULL : setup};
 	return pg_conn_new(d->base, &opts, &calls, d);
@@ -243,14 +279,53 @@ void db_start(struct dispatcher *d)
 		d->link[DB_LISTEN] = link_new(d, DB_LISTEN, direct, false);
 }
 
+/* A link that owes answers and gives none: the other end is silent, though TCP may not know it. All links go the same way, so
+ * all are made anew; what was under way counts as lost. The GATE may wait for its lock as long as it takes. */
+static bool link_is_silent(struct dispatcher *d, enum db_link link, int64_t now)
+{
+	struct link_watch *watch = &d->watch[link];
+	if (!d->link[link] || !pg_conn_ready(d->link[link]))
+		return false;
+	uint64_t answered = pg_conn_answered(d->link[link]);
+	if (answered != watch->answered || pg_conn_pending(d->link[link]) == 0) {
+		watch->answered = answered;
+		watch->since_ns = now;
+	}
+	int64_t patience = link == DB_ADMIN ? SLOW_NS : d->conf->jobqd.lease / 2;
+	return now - watch->since_ns > patience;
+}
+
+static void watch_links(struct dispatcher *d)
+{
+	int64_t now = clock_mono_ns();
+	bool silent = false;
+	for (int i = DB_CLAIM; i <= DB_ADMIN; i++)
+		silent |= link_is_silent(d, (enum db_link)i, now);
+	if (!silent)
+		return;
+	log_warn("the database does not answer: connecting anew");
+	for (int i = 0; i < DB_LINKS; i++) {
+		d->watch[i].since_ns = now;
+		if (d->link[i])
+			pg_conn_reset(d->link[i], "no answer from the database");
+	}
+}
+
 void db_second(struct dispatcher *d)
 {
+	watch_links(d);
 	if (!d->schema_checked && clock_mono_ns() >= d->next_schema_ns)
 		schema_check(d);
 }
 
 void db_stop(struct dispatcher *d)
 {
+	for (int i = 0; i < DB_LINKS; i++)
+		if (d->link[i])
+			pg_conn_reset(d->link[i], "leaving");
+	for (int turn = 0; turn < 3; turn++) /* what is under way is called back as lost, and gives its memory back */
+		if (event_base_loop(d->base, EVLOOP_NONBLOCK) < 0)
+			break;
 	for (int i = 0; i < DB_LINKS; i++)
 		if (d->link[i]) {
 			pg_conn_free(d->link[i]);

@@ -25,6 +25,7 @@
 
 #define BURY_NS (10 * NS_PER_MS)
 #define LIMITED_NS (50 * NS_PER_MS)
+#define LEARN_NS (250 * NS_PER_MS)
 #define LEAVE_NS (5 * NS_PER_S)
 #define LEASE_MARGIN 3 /* nothing begins with less than a third of the lease left */
 
@@ -71,26 +72,39 @@ bool dispatcher_may_claim(const struct dispatcher *d)
 
 /* ---- when to look again ---- */
 
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* ns until a lane becomes due, or a limited queue may have room again (jobs that begin make it, and nobody says so). */
+static int64_t queue_wait(const struct dispatcher *d, struct queue *queue, int64_t wait)
+{
+	int64_t now_us = dispatcher_db_now_us(d);
+	(void)backlog_runnable(&queue->backlog, now_us); /* what is due by now is no longer ahead */
+	int64_t due_us = backlog_next_due(&queue->backlog);
+	if (due_us - now_us < US_PER_S) /* never far in the past; NEVER minus now cannot overflow */
+		wait = sooner(wait, (due_us - now_us) * NS_PER_US);
+	if (queue->buffer.entries > 0 && buffer_due_ns(&queue->buffer) != BUFFER_NEVER)
+		wait = sooner(wait, buffer_due_ns(&queue->buffer) - clock_mono_ns());
+	if (queue->buffer.entries > 0 && queue->slow_until_ns > 0)
+		wait = sooner(wait, LIMITED_NS);
+	if (queue->conf && queue->conf->k.rate_limit.count > 0 && queue->buffer.entries > 0)
+		wait = sooner(wait, LIMITED_NS);
+	return wait;
+}
+
 static void set_timer(struct dispatcher *d, int64_t now)
 {
-	int64_t wait = d->next_second_ns - now;
-	if (!TAILQ_EMPTY(&d->adopted) && BURY_NS < wait)
-		wait = BURY_NS;
-	if (d->phase == PHASE_RUN && d->lease_ok && !d->wake.polling && d->wake.next_poll_ns - now < wait)
-		wait = d->wake.next_poll_ns - now;
-	if (!TAILQ_EMPTY(&d->fates) && !d->round.active && d->complete_not_before_ns > now && d->complete_not_before_ns - now < wait)
-		wait = d->complete_not_before_ns - now;
-	int64_t due = BACKLOG_NEVER;
-	for (size_t i = 0; i < d->nqueues; i++) { /* jobs that begin make room in a limited queue, and nobody says so */
-		const struct queue *queue = &d->queues[i];
-		if (queue->conf && queue->conf->k.rate_limit.count > 0 && queue->buffer.entries > 0 && LIMITED_NS < wait)
-			wait = LIMITED_NS;
-	}
+	int64_t wait = sooner(d->next_second_ns - now, d->jobs ? LEARN_NS : NS_PER_S);
+	if (!TAILQ_EMPTY(&d->adopted))
+		wait = sooner(wait, BURY_NS);
+	if (d->phase == PHASE_RUN && d->lease_ok && !d->wake.polling)
+		wait = sooner(wait, d->wake.next_poll_ns - now);
+	if (!TAILQ_EMPTY(&d->fates) && !d->round.active && d->complete_not_before_ns > now)
+		wait = sooner(wait, d->complete_not_before_ns - now);
 	for (size_t i = 0; i < d->nqueues; i++)
-		if (backlog_next_due(&d->queues[i].backlog) < due)
-			due = backlog_next_due(&d->queues[i].backlog);
-	if (due != BACKLOG_NEVER && (due - dispatcher_db_now_us(d)) * NS_PER_US < wait)
-		wait = (due - dispatcher_db_now_us(d)) * NS_PER_US;
+		wait = queue_wait(d, &d->queues[i], wait);
 	struct timeval tv = clock_timeval(wait < NS_PER_MS ? NS_PER_MS : wait);
 	if (event_add(d->tick, &tv) != 0)
 		log_error("the dispatcher's timer cannot be set");
@@ -146,6 +160,8 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 	struct dispatcher *d = arg;
 	(void)fd;
 	(void)what;
+	if (d->exit_now)
+		return;
 	if (d->leaving) {
 		step_leaving(d);
 		workers_send_acks(d);
@@ -204,6 +220,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (!TAILQ_EMPTY(&d->adopted))
 		workers_bury(d);
 	probe_gates(d, now);
+	learn_step(d);
 	if (now >= d->next_second_ns)
 		every_second(d, now);
 	lanes_check(d);
@@ -287,6 +304,8 @@ static void start_queue(struct dispatcher *d, struct queue *queue, const char *n
 	queue->workers = &d->workers;
 	backlog_init(&queue->backlog);
 	buffer_init(&queue->buffer);
+	if (queue->conf)
+		learn_start(queue);
 	if (queue->conf && queue->shm)
 		start_limit(queue);
 }

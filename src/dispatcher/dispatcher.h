@@ -31,6 +31,8 @@
 #include "pg/conn.h"
 #include "queue/backlog.h"
 #include "queue/buffer.h"
+#include "queue/degrade.h"
+#include "queue/tuner.h"
 #include "shm/seg.h"
 #include "wire/stream.h"
 
@@ -87,7 +89,7 @@ struct job {
 	/* ENDED */
 	enum fate fate;
 	enum end_status end;
-	int charge;              /* tries that this outcome burns: 0 or 1 */
+	int charge;              /* BACK: retries that this outcome burns, 0 or 1 */
 	int new_crashes;         /* BACK: 0 = unchanged */
 	int64_t delay_us;        /* BACK: -1 = run_at stays */
 	char *error, *result;    /* owned; NULL = none */
@@ -126,6 +128,11 @@ struct queue {
 	struct shm_queue *shm;   /* NULL when index is SHM_NO_QUEUE */
 	struct backlog backlog;
 	struct buffer buffer;
+	struct tuner tuner;
+	struct degrade degrade;
+	int64_t batch_size;      /* in force: learn.c */
+	bool whole_batches;      /* its handler's batches can fail as a whole; jobs that overlap fail one by one */
+	int64_t slow_until_ns;   /* degraded: no batch before */
 	struct worker_list *workers;
 	uint32_t nworkers;
 	uint32_t in_flight;      /* job objects of this queue */
@@ -170,6 +177,10 @@ struct dispatcher {
 	struct event_base *base;
 	struct event *tick, *listen, *control_reader, *control_writer, *lifeline, *sigterm, *sigquit, *sigusr1, *pump;
 	struct pg_conn *link[DB_LINKS];
+	struct link_watch {      /* db.c: when a link last made progress */
+		uint64_t answered;
+		int64_t since_ns;
+	} watch[DB_LINKS];
 	struct pg_params params; /* scratch: used and sent within one function */
 	enum phase phase;
 	bool draining;           /* claim nothing more */
@@ -225,6 +236,7 @@ struct job_row { /* a row as the claim or the recovery returned it */
 struct job *job_new(struct dispatcher *d, struct queue *queue, const struct job_row *row);
 void job_free(struct dispatcher *d, struct job *job); /* its claim loses it; it must be in no list and not buffered */
 struct job *job_find(struct dispatcher *d, int64_t id, int64_t token);
+int job_by_id(const void *a, const void *b);          /* for qsort of struct job *: rows are locked in this order */
 void job_unassign(struct dispatcher *d, struct job *job);                 /* out of its worker's list or the adopted ones */
 
 /* db.c */
@@ -234,6 +246,8 @@ bool db_up(const struct dispatcher *d);               /* every link is ready and
 void db_second(struct dispatcher *d);                  /* once a second: the schema may have been migrated */
 void db_publish(struct dispatcher *d, uint32_t state, const char *error);
 const struct pg_stmt *db_stmt(const char *name);      /* the statement of sql/statements/NAME.sql, made once */
+/* The same with `mark` replaced by `text` throughout; made once for each key, and kept (keys are few). */
+const struct pg_stmt *db_stmt_with(const char *name, const char *key, const char *mark, const char *text);
 struct pg_params *db_params(struct dispatcher *d);    /* the scratch parameters, reset */
 /* Sends on a link. false = it is not connected and done will not be called. */
 bool db_send(struct dispatcher *d, enum db_link link, const char *stmt, pg_done *done, void *arg);
@@ -262,6 +276,9 @@ void claim_pump(struct dispatcher *d);
 void claim_read_row(const PGresult *res, int row, struct job_row *out); /* columns as sql/statements/claim.sql returns them */
 /* handout.c */
 void handout_pump(struct dispatcher *d);
+/* learn.c */
+void learn_start(struct queue *queue);
+void learn_step(struct dispatcher *d);                /* reads what finished batches tell */
 /* workers.c */
 void workers_accept(struct dispatcher *d);            /* from now on */
 void workers_send_acks(struct dispatcher *d);

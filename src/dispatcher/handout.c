@@ -80,10 +80,10 @@ static void send_batch(struct worker *worker, struct buffer_item *const *items, 
 static int64_t worker_room(const struct worker *worker)
 {
 	const struct conf_queue_keys *k = &worker->queue->conf->k;
-	int64_t most = k->batch_size * (k->concurrency + 1);
-	if (worker->draining || worker->alone || worker->timed_out || worker->held + k->batch_size > BATCH_CAP)
+	int64_t size = worker->queue->batch_size, most = size * (k->concurrency + 1);
+	if (worker->draining || worker->alone || worker->timed_out || worker->held + size > BATCH_CAP)
 		return 0;
-	return most - worker->assigned < k->batch_size && worker->assigned > 0 ? 0 : most - worker->assigned;
+	return most - worker->assigned < size && worker->assigned > 0 ? 0 : most - worker->assigned;
 }
 
 static struct worker *least_loaded(const struct queue *queue, bool idle_only)
@@ -131,7 +131,7 @@ static int64_t limited_room(const struct queue *queue)
 
 static int64_t batch_room(const struct queue *queue)
 {
-	int64_t room = queue->conf->k.batch_size;
+	int64_t room = queue->batch_size;
 	int64_t limited = limited_room(queue);
 	if (queue->gate_probe)
 		return queue->assigned > 0 ? 0 : 1;
@@ -143,18 +143,30 @@ static int64_t batch_room(const struct queue *queue)
 	return fair < room ? fair : room;
 }
 
+static void note_flush(struct queue *queue, size_t n, const struct buffer_flush *flush)
+{
+	int64_t slow = degrade_slow_ns(&queue->degrade);
+	atomic_store(&queue->shm->flushes[flush->reason], queue->buffer.flushes[flush->reason]);
+	if (slow > 0)
+		queue->slow_until_ns = clock_mono_ns() + slow;
+	if (log_enabled(LOG_L_DEBUG))
+		log_debug("queue %s: flush reason=%s size=%zu waited_ms=%.1f buffer=%zu", queue->name, flush_reason_name(flush->reason), n,
+		          (double)flush->waited_ns / (double)NS_PER_MS, queue->buffer.entries);
+}
+
 static void handout_queue(struct queue *queue)
 {
 	struct buffer_item *items[BATCH_CAP];
-	while (queue->buffer.entries > 0) {
+	while (clock_mono_ns() >= queue->slow_until_ns && buffer_ready(&queue->buffer, clock_mono_ns())) {
 		bool suspect = !TAILQ_EMPTY(&queue->buffer.suspects);
 		int64_t room = batch_room(queue);
 		struct worker *worker = room > 0 ? least_loaded(queue, suspect) : NULL;
 		if (!worker)
 			return; /* a suspect waits for the first idle worker, and the others behind it */
-		bool alone;
-		size_t n = buffer_take(&queue->buffer, (size_t)room, queue->conf->k.group_by == CONF_GROUP_BY_NONE, items, &alone);
-		send_batch(worker, items, n, alone);
+		struct buffer_flush flush;
+		size_t n = buffer_take(&queue->buffer, (size_t)room, clock_mono_ns(), items, &flush);
+		send_batch(worker, items, n, flush.alone);
+		note_flush(queue, n, &flush);
 	}
 }
 

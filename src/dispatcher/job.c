@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "dispatcher/dispatcher.h"
 
@@ -44,7 +45,15 @@ static const char *keep(char **at, const char *text, size_t len, uint32_t *out_l
 	return start;
 }
 
-static void copy_numbers(struct job *job, const struct job_row *row)
+/* A time of the database on this machine's monotonic clock; a time too far away to say is as good as 30 years away. */
+static int64_t mono_of(const struct dispatcher *d, int64_t db_us)
+{
+	const int64_t far = INT64_C(30) * 365 * 86400 * US_PER_S;
+	int64_t now_us = dispatcher_db_now_us(d), ahead = db_us > now_us + far ? far : db_us < now_us - far ? -far : db_us - now_us;
+	return clock_mono_ns() + ahead * NS_PER_US;
+}
+
+static void copy_numbers(const struct dispatcher *d, struct job *job, const struct job_row *row)
 {
 	const struct conf_queue *conf = job->queue ? job->queue->conf : NULL;
 	job->id = row->id;
@@ -57,6 +66,8 @@ static void copy_numbers(struct job *job, const struct job_row *row)
 	job->crashes = row->crashes;
 	job->item.priority = (uint8_t)(row->priority < 0 || row->priority > 255 ? 255 : row->priority);
 	job->item.suspect = row->crashes > 0;
+	job->item.due_ns = mono_of(d, job->due_us);
+	job->item.deadline_ns = job->deadline_us ? mono_of(d, job->deadline_us) : 0;
 	job->item.bytes = (uint32_t)(sizeof *job + row->payload_len);
 }
 
@@ -66,7 +77,7 @@ struct job *job_new(struct dispatcher *d, struct queue *queue, const struct job_
 	struct job *job = xmalloc(sizeof *job + texts);
 	memset(job, 0, sizeof *job);
 	job->queue = queue;
-	copy_numbers(job, row);
+	copy_numbers(d, job, row);
 	char *at = (char *)(job + 1);
 	job->tenant = keep(&at, row->tenant, row->tenant_len, &job->tenant_len);
 	job->type = keep(&at, row->type, row->type_len, &job->type_len);
@@ -112,4 +123,10 @@ void job_unassign(struct dispatcher *d, struct job *job)
 	}
 	if (job->queue && job->queue->assigned > 0)
 		job->queue->assigned--;
+}
+
+int job_by_id(const void *a, const void *b)
+{
+	const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
+	return (x->id > y->id) - (x->id < y->id);
 }

@@ -62,7 +62,7 @@ static void scan_answer(void *arg, const struct pg_result *result)
 	struct dispatcher *d = scan->d;
 	d->scanning = false;
 	int64_t now = clock_mono_ns();
-	int64_t every = d->wake.state == WAKE_LISTENING ? SCAN_EVERY_NS : SCAN_BUSY_NS;
+	int64_t every = d->wake.state == WAKE_POLLING ? SCAN_BUSY_NS : SCAN_EVERY_NS;
 	int64_t cost = (now - scan->sent_ns) * SCAN_SHARE;
 	d->next_scan_ns = now + (cost > every ? cost : every);
 	if (result->status == PG_OK) {

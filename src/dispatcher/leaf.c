@@ -7,7 +7,6 @@
 #include "dispatcher/leaf.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -15,7 +14,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "dispatcher/dispatcher.h"
-#include "pg/sql.h"
 
 #define EPOCH_DAYS 10957 /* 2000-01-01 in days since 1970 */
 #define DAY_US (86400 * US_PER_S)
@@ -26,11 +24,6 @@ struct leaf {
 	enum { LEAF_UNKNOWN, LEAF_ASKED, LEAF_THERE } state;
 	int64_t asked_ns;
 	struct dispatcher *d;
-	UT_hash_handle hh;
-};
-
-struct leaf_text {
-	struct pg_stmt stmt;
 	UT_hash_handle hh;
 };
 
@@ -104,36 +97,9 @@ void leaf_make(struct dispatcher *d, int32_t day)
 		leaf->state = LEAF_ASKED;
 }
 
-static char *with_leaf(const char *sql, const char *leaf)
+const struct pg_stmt *leaf_stmt(int32_t day, const char *name)
 {
-	static const char mark[] = "%LEAF%";
-	struct buf out = {0};
-	const char *at;
-	while ((at = strstr(sql, mark)) != NULL) {
-		buf_add(&out, sql, (size_t)(at - sql));
-		buf_puts(&out, leaf);
-		sql = at + sizeof mark - 1;
-	}
-	buf_puts(&out, sql);
-	char *text = xstrdup(buf_str(&out));
-	buf_free(&out);
-	return text;
-}
-
-const struct pg_stmt *leaf_stmt(struct dispatcher *d, int32_t day, const char *name)
-{
-	static struct leaf_text *known;
-	struct leaf_text *found;
-	char leaf[32], key[96];
-	(void)d;
+	char leaf[32];
 	leaf_name(day, leaf);
-	snprintf(key, sizeof key, "%s_%s", name, leaf + strlen("jobs_h_"));
-	HASH_FIND_STR(known, key, found);
-	if (!found) {
-		found = xcalloc(1, sizeof *found);
-		found->stmt.name = xstrdup(key);
-		found->stmt.sql = with_leaf(pg_sql(name), leaf);
-		HASH_ADD_KEYPTR(hh, known, found->stmt.name, strlen(found->stmt.name), found);
-	}
-	return &found->stmt;
+	return db_stmt_with(name, leaf + strlen("jobs_h_"), "%LEAF%", leaf);
 }

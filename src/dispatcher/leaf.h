@@ -19,7 +19,6 @@ bool leaf_there(const struct dispatcher *d, int32_t leaf);
 void leaf_make(struct dispatcher *d, int32_t day);       /* asks once; pumps when it is there */
 void leaf_forget(struct dispatcher *d, int32_t leaf);    /* a statement did not find it */
 void leaf_name(int32_t leaf, char dst[32]);              /* jobs_h_YYYYMMDD */
-/* The statement `name` for that leaf: %LEAF% of its text is replaced. Lives for ever (a dozen leaves in a process's life). */
-const struct pg_stmt *leaf_stmt(struct dispatcher *d, int32_t leaf, const char *name);
+const struct pg_stmt *leaf_stmt(int32_t leaf, const char *name); /* the statement `name` with %LEAF% replaced by that leaf */
 
 #endif

@@ -7,9 +7,11 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/counts.c \
 	src/dispatcher/db.c \
 	src/dispatcher/dispatcher.c src/dispatcher/dispatcher.h \
+	src/dispatcher/filter.c src/dispatcher/filter.h \
 	src/dispatcher/handout.c \
 	src/dispatcher/job.c \
 	src/dispatcher/lanes.c \
+	src/dispatcher/learn.c \
 	src/dispatcher/leaf.c src/dispatcher/leaf.h \
 	src/dispatcher/node.c \
 	src/dispatcher/outcome.c \

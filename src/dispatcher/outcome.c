@@ -46,21 +46,17 @@ static void set_error_text(struct job *job, const char *text)
 
 /* ---- fates ---- */
 
-static void finish(struct dispatcher *d, struct job *job, enum end_status end, int charge)
+static void finish(struct dispatcher *d, struct job *job, enum end_status end)
 {
-	static const enum shm_counter counter[] = {COUNTER_completed, COUNTER_failed, COUNTER_cancelled};
 	job->fate = FATE_FINISH;
 	job->end = end;
-	job->charge = charge;
-	if (job->queue)
-		counts_ended(job->queue, counter[end]);
 	complete_add(d, job);
 }
 
 static void back(struct dispatcher *d, struct job *job, int64_t delay_us, int charge)
 {
 	if (job->cancel) {
-		finish(d, job, END_CANCELLED, 0);
+		finish(d, job, END_CANCELLED);
 		return;
 	}
 	job->fate = FATE_BACK;
@@ -72,7 +68,6 @@ static void back(struct dispatcher *d, struct job *job, int64_t delay_us, int ch
 static void hold(struct dispatcher *d, struct job *job)
 {
 	job->fate = FATE_HOLD;
-	job->charge = 0;
 	if (job->queue)
 		counter_add(job->queue, COUNTER_held_total, 1);
 	complete_add(d, job);
@@ -87,7 +82,7 @@ static void retry(struct dispatcher *d, struct job *job, int64_t after_ns)
 {
 	static const struct backoff fallback = {BACKOFF_FIXED, 10 * NS_PER_S, 10 * NS_PER_S};
 	if (job->retry_count >= max_retries(job)) {
-		finish(d, job, END_FAILED, 1);
+		finish(d, job, END_FAILED);
 		return;
 	}
 	struct backoff backoff = job->queue && job->queue->conf ? job->queue->conf->k.retry_backoff : fallback;
@@ -185,7 +180,7 @@ void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome 
 	if (job->queue && job->queue->gate_probe && kind != OUTCOME_SNOOZE)
 		gate_opens(job->queue);
 	if (kind == OUTCOME_DONE)
-		finish(d, job, END_COMPLETED, 0);
+		finish(d, job, END_COMPLETED);
 	else if (kind == OUTCOME_RETRY)
 		retry(d, job, m->after_ns);
 	else if (kind == OUTCOME_SNOOZE)
@@ -193,11 +188,10 @@ void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome 
 	else if (kind == OUTCOME_UNCERTAIN)
 		uncertain(d, job, m->after_ns);
 	else if (kind == OUTCOME_FAIL)
-		finish(d, job, END_FAILED, 1);
+		finish(d, job, END_FAILED);
 	else {
 		job->fate = FATE_VERIFY;
-		if (job->queue)
-			counts_ended(job->queue, COUNTER_completed);
+		job->end = END_COMPLETED;
 		complete_add(d, job);
 	}
 	log_outcome(d, job, outcome_names[kind]);
@@ -222,7 +216,7 @@ void outcome_crashed(struct dispatcher *d, struct job *job, bool sole)
 	job->new_crashes = crashes;
 	if (crashes >= CRASHES_FATAL) {
 		set_error_text(job, "the job killed its worker twice while it ran alone");
-		finish(d, job, END_FAILED, 0);
+		finish(d, job, END_FAILED);
 		log_outcome(d, job, "fail");
 		return;
 	}
@@ -261,7 +255,7 @@ void outcome_unstarted(struct dispatcher *d, struct job *job)
 	job->state = JOB_BUFFERED;
 	job->alone = job->cancel_sent = false;
 	job->item.suspect = job->crashes > 0;
-	buffer_add(&job->queue->buffer, job->tenant, &job->item, true);
+	buffer_add(&job->queue->buffer, job->tenant, &job->item, true, clock_mono_ns());
 }
 
 void outcome_release(struct dispatcher *d, struct job *job)
@@ -276,7 +270,7 @@ void outcome_release_buffered(struct dispatcher *d, const struct queue *queue, c
 	HASH_ITER(hh, d->jobs, job, next) {
 		if (job->state != JOB_BUFFERED || (queue && job->queue != queue) || (tenant && strcmp(job->tenant, tenant) != 0))
 			continue;
-		buffer_remove(&job->queue->buffer, &job->item);
+		buffer_remove(&job->queue->buffer, &job->item, clock_mono_ns());
 		outcome_release(d, job);
 	}
 }
@@ -284,5 +278,5 @@ void outcome_release_buffered(struct dispatcher *d, const struct queue *queue, c
 void outcome_cancelled(struct dispatcher *d, struct job *job)
 {
 	job->state = JOB_ENDED;
-	finish(d, job, END_CANCELLED, 0);
+	finish(d, job, END_CANCELLED);
 }

@@ -35,18 +35,28 @@ static bool failed(const char *what, const struct pg_result *result)
 
 /* ---- lost nodes ---- */
 
+static void took_back(struct dispatcher *d, const char *name, int64_t jobs)
+{
+	struct queue *queue = dispatcher_queue(d, name);
+	log_warn("taken back from lost nodes: %lld jobs of queue %s", (long long)jobs, name);
+	if (queue)
+		counter_add(queue, COUNTER_rescued, (uint64_t)jobs);
+}
+
 static void released(void *arg, const struct pg_result *result)
 {
 	struct dispatcher *d = arg;
 	d->sweeping = false;
 	if (failed("releasing the jobs of a lost node", result))
 		return;
-	int64_t jobs = pg_get_int8(result->res, 0, 0), claims = pg_get_int8(result->res, 0, 1);
-	if (jobs > 0)
-		log_warn("taken back from lost nodes: %lld jobs", (long long)jobs);
-	if (claims > 0) { /* there may be more */
-		d->next_sweep_ns = 0;
-		lanes_scan(d);
+	for (int row = 0; row < PQntuples(result->res); row++) {
+		int64_t n = pg_get_int8(result->res, row, 1);
+		if (!pg_get_isnull(result->res, row, 0)) {
+			took_back(d, pg_get_text(result->res, row, 0, NULL), n);
+		} else if (n > 0) { /* there may be more claims */
+			d->next_sweep_ns = 0;
+			lanes_scan(d);
+		}
 	}
 }
 

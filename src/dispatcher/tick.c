@@ -20,19 +20,30 @@
 
 /* ---- cancels and pauses ---- */
 
-static void cancel_job(struct dispatcher *d, int64_t id)
+/* false: the job is not ours. */
+static bool cancel_job(struct dispatcher *d, int64_t id)
 {
 	struct job *job;
 	HASH_FIND(hh, d->jobs, &id, sizeof id, job);
-	if (!job || job->cancel)
-		return;
+	if (!job)
+		return false;
+	if (job->cancel)
+		return true;
 	job->cancel = true;
 	if (job->state == JOB_BUFFERED) {
-		buffer_remove(&job->queue->buffer, &job->item);
+		buffer_remove(&job->queue->buffer, &job->item, clock_mono_ns());
 		outcome_cancelled(d, job);
 	} else if (job->state == JOB_ASSIGNED) {
 		workers_cancel(d, job);
 	}
+	return true;
+}
+
+static void settled(void *arg, const struct pg_result *result)
+{
+	(void)arg;
+	if (result->status != PG_OK && result->status != PG_LOST)
+		log_warn("cancel requests of waiting jobs are tried again: %s", result->error);
 }
 
 void tick_pause(struct dispatcher *d, const char *name, const char *tenant, bool paused, const char *by, const char *reason,
@@ -89,9 +100,13 @@ static void tick_answer(void *arg, const struct pg_result *result)
 			log_error("cancels and pauses cannot be read: %s", result->error);
 		return;
 	}
+	bool others = false;
 	for (int row = 0; row < PQntuples(result->res); row++)
-		if (*pg_get_text(result->res, row, 0, NULL) == 'c')
-			cancel_job(d, pg_get_int8(result->res, row, 1));
+		if (*pg_get_text(result->res, row, 0, NULL) == 'c' && !cancel_job(d, pg_get_int8(result->res, row, 1)))
+			others = true;
+	db_params(d);
+	if (others && !db_send(d, DB_ADMIN, "cancels_settle", settled, d))
+		log_debug("cancel requests of waiting jobs are settled later");
 	apply_pauses(d, result->res);
 	d->pauses_read = true;
 	dispatcher_pump(d);
@@ -131,19 +146,13 @@ static size_t gather_progress(struct dispatcher *d, struct job *jobs[PROGRESS_MA
 	return n;
 }
 
-static int by_id(const void *a, const void *b)
-{
-	const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
-	return (x->id > y->id) - (x->id < y->id);
-}
-
 static void write_progress(struct dispatcher *d)
 {
 	struct job *jobs[PROGRESS_MAX];
 	size_t n = gather_progress(d, jobs);
 	if (n == 0 || !pg_conn_ready(d->link[DB_ACK]))
 		return;
-	qsort(jobs, n, sizeof *jobs, by_id);
+	qsort(jobs, n, sizeof *jobs, job_by_id);
 	struct pg_params *p = db_params(d);
 	db_param_refs(d, jobs, n);
 	pg_array_begin(p, PG_FLOAT8, n);

@@ -244,8 +244,8 @@ static void bury_job(struct dispatcher *d, const struct shm_slot *slot, struct j
 
 static bool slot_died(const struct shm_slot *slot, uint32_t generation)
 {
-	return !slot || atomic_load(&slot->generation) != generation || atomic_load(&slot->state) == PROC_DEAD ||
-	       atomic_load(&slot->state) == PROC_FREE;
+	uint32_t state = slot ? atomic_load(&slot->state) : PROC_FREE;
+	return !slot || atomic_load(&slot->generation) != generation || state == PROC_DEAD || state == PROC_FREE || state == PROC_CRASH_LOOP;
 }
 
 static bool slot_connected(const struct dispatcher *d, uint32_t index)

@@ -27,6 +27,7 @@
 #include "master/reap.h"
 #include "master/slot.h"
 #include "master/spawn.h"
+#include "master/watch.h"
 #include "shm/cell.h"
 #include "shm/seg.h"
 
@@ -137,6 +138,7 @@ static void slot_begins(struct master *m, const struct embed *e)
 	master_slot_own(m, SLOT_POSTGRES, ROLE_POSTGRES);
 	atomic_store(&slot->pid, (uint32_t)e->pid);
 	atomic_store(&slot->started_mono_ns, e->started_ns);
+	atomic_store(&slot->rss_bytes, master_watch_rss(e->pid));
 	atomic_store(&slot->beat_mono_ns, e->started_ns);
 	atomic_store(&slot->restarts, e->restarts);
 	shm_cell_set(&slot->doing, "");

@@ -72,7 +72,7 @@ static int try_lock(const char *path, int *fd)
 	struct stat mine, there;
 
 	for (;;) {
-		*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0644);
+		*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
 		if (*fd < 0)
 			return -1;
 		if (flock(*fd, LOCK_EX | LOCK_NB) != 0)

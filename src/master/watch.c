@@ -31,8 +31,8 @@
 #define SILENT_NS (10 * NS_PER_S)
 #define PROVED_NS (10 * NS_PER_S)
 
-/* resident bytes: the second field of statm, in pages; 0 = unknown */
-static int64_t rss_of(pid_t pid)
+/* the second field of statm, in pages */
+int64_t master_watch_rss(pid_t pid)
 {
 	char path[40];
 	unsigned long long pages = 0;
@@ -61,13 +61,14 @@ static void carry_out_kill(struct proc *proc, const struct shm_slot *slot)
 	}
 }
 
-static void see_ready(struct proc *proc, const struct shm_slot *slot)
+static void see_ready(struct proc *proc, struct shm_slot *slot)
 {
 	uint32_t state = atomic_load(&slot->state);
 
 	if (proc->ready || (state != PROC_READY && state != PROC_DRAINING))
 		return;
 	proc->ready = true;
+	atomic_store(&slot->rss_bytes, master_watch_rss(proc->pid));
 	if (proc->seat != NULL)
 		proc->seat->settled = true;
 	log_debug("ready: %s pid=%ld slot=%u after %.3fs", shm_role_name(atomic_load(&slot->role)), (long)proc->pid, proc->slot,
@@ -76,7 +77,7 @@ static void see_ready(struct proc *proc, const struct shm_slot *slot)
 
 static void look_slowly(struct master *m, struct proc *proc, struct shm_slot *slot, int64_t now)
 {
-	int64_t rss = rss_of(proc->pid), silent = now - atomic_load(&slot->beat_mono_ns);
+	int64_t rss = master_watch_rss(proc->pid), silent = now - atomic_load(&slot->beat_mono_ns);
 	struct seat *seat = proc->seat;
 
 	atomic_store(&slot->rss_bytes, rss);
@@ -105,11 +106,11 @@ static void look_at_ours(struct master *m, int64_t now)
 	struct shm_slot *mine = shm_slot_at(m->shm, SLOT_MASTER), *postgres = shm_slot_at(m->shm, SLOT_POSTGRES);
 	uint32_t state = atomic_load(&postgres->state);
 
-	atomic_store(&mine->rss_bytes, rss_of(getpid()));
+	atomic_store(&mine->rss_bytes, master_watch_rss(getpid()));
 	atomic_store(&mine->beat_mono_ns, now);
 	if (state != PROC_STARTING && state != PROC_READY && state != PROC_DRAINING)
 		return;
-	atomic_store(&postgres->rss_bytes, rss_of((pid_t)atomic_load(&postgres->pid)));
+	atomic_store(&postgres->rss_bytes, master_watch_rss((pid_t)atomic_load(&postgres->pid)));
 	atomic_store(&postgres->beat_mono_ns, now);
 }
 

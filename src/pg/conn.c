@@ -364,6 +364,11 @@ size_t pg_conn_pending(const struct pg_conn *conn)
 	return conn->pending;
 }
 
+uint64_t pg_conn_answered(const struct pg_conn *conn)
+{
+	return conn->answered;
+}
+
 const char *pg_conn_error(const struct pg_conn *conn)
 {
 	return conn->error;

@@ -98,6 +98,7 @@ bool pg_conn_send(struct pg_conn *conn, const struct pg_stmt *stmt, const struct
 /* One command without parameters, run outside the statement cache ("LISTEN jobq_wake"); results in text. */
 bool pg_conn_exec(struct pg_conn *conn, const char *sql, pg_done *done, void *arg);
 size_t pg_conn_pending(const struct pg_conn *conn); /* requests sent and not answered */
+uint64_t pg_conn_answered(const struct pg_conn *conn); /* requests called back so far: pending and no progress here = silence */
 const char *pg_conn_error(const struct pg_conn *conn); /* why it is down, without secrets; "" when it is not */
 
 /* Reading binary results; a NULL or a wrong length gives 0, "" or false. */

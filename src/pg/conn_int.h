@@ -56,6 +56,7 @@ struct pg_conn {
 	struct event *timer;
 	struct request_list requests;
 	size_t pending;
+	uint64_t answered;   /* requests called back */
 	struct prepared *prepared;
 	unsigned turn;     /* which host comes first */
 	unsigned failures; /* attempts in a row */

@@ -190,6 +190,7 @@ static void finish(struct pg_conn *conn)
 	if (r->stale && r->prepared->serial == r->serial)
 		r->prepared->known = false;
 	r->result.error = r->error;
+	conn->answered++;
 	r->done(r->arg, &r->result);
 	PQclear(r->result.res);
 	free(r);

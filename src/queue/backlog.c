@@ -1,9 +1,9 @@
 /*
- * queue/backlog.c: lanes, their cursors, and the ring of tenants; see backlog.h for the law.
+ * queue/backlog.c: lanes, their cursors, and the plan of a claim; see backlog.h for the law.
  *
- * Runs in the dispatcher. Owns every lane and tenant of one queue's backlog. Invariants: a lane is in the heap exactly when
- * its due time is known and ahead (it was when last looked at); a tenant is in the ring exactly when one of its lanes is
- * due, not being claimed, and it is not barred. Cannot fail (memory apart).
+ * Runs in the dispatcher. Owns every lane of one queue's backlog; the tenants and their ring are in tenants.c. Invariants: a
+ * lane is in the heap exactly when its due time is known and ahead (it was when last looked at); a lane is in the list of
+ * checks exactly when it wants one and its tenant is not barred. Cannot fail (memory apart).
  */
 #include "config.h"
 
@@ -14,140 +14,30 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "queue/tenants.h"
 
 #define CHECK_INTERVAL_NS NS_PER_S
-
-/* ---- heap of lanes that are due later, by due_us ---- */
-
-static void heap_put(struct backlog *b, size_t at, struct lane *lane)
-{
-	b->heap[at] = lane;
-	lane->heap_at = at + 1;
-}
-
-static void heap_up(struct backlog *b, size_t at)
-{
-	struct lane *lane = b->heap[at];
-	while (at > 0 && b->heap[(at - 1) / 2]->due_us > lane->due_us) {
-		heap_put(b, at, b->heap[(at - 1) / 2]);
-		at = (at - 1) / 2;
-	}
-	heap_put(b, at, lane);
-}
-
-static void heap_down(struct backlog *b, size_t at)
-{
-	struct lane *lane = b->heap[at];
-	for (;;) {
-		size_t child = 2 * at + 1;
-		if (child >= b->heap_len)
-			break;
-		if (child + 1 < b->heap_len && b->heap[child + 1]->due_us < b->heap[child]->due_us)
-			child++;
-		if (b->heap[child]->due_us >= lane->due_us)
-			break;
-		heap_put(b, at, b->heap[child]);
-		at = child;
-	}
-	heap_put(b, at, lane);
-}
-
-static void heap_remove(struct backlog *b, struct lane *lane)
-{
-	if (lane->heap_at == 0)
-		return;
-	size_t at = lane->heap_at - 1;
-	lane->heap_at = 0;
-	struct lane *last = b->heap[--b->heap_len];
-	if (last == lane)
-		return;
-	heap_put(b, at, last);
-	heap_up(b, at);
-	heap_down(b, last->heap_at - 1);
-}
-
-static void heap_add(struct backlog *b, struct lane *lane)
-{
-	if (b->heap_len == b->heap_cap) {
-		b->heap_cap = b->heap_cap ? b->heap_cap * 2 : 64;
-		b->heap = xreallocarray(b->heap, b->heap_cap, sizeof *b->heap);
-	}
-	heap_put(b, b->heap_len++, lane);
-	heap_up(b, b->heap_len - 1);
-}
-
-/* ---- the ring ---- */
-
-static bool lane_is_due(const struct lane *lane, int64_t now_us)
-{
-	return lane->due_us <= now_us && !lane->claiming;
-}
-
-static bool tenant_is_due(const struct lane_tenant *tenant, int64_t now_us)
-{
-	for (size_t i = 0; i < tenant->nlanes; i++)
-		if (lane_is_due(tenant->lanes[i], now_us))
-			return true;
-	return false;
-}
-
-static void ring_leave(struct backlog *b, struct lane_tenant *tenant)
-{
-	if (!tenant->active)
-		return;
-	TAILQ_REMOVE(&b->ring, tenant, ring);
-	tenant->active = false;
-	b->active--;
-}
-
-/* At the head if it was served neither in this round nor in the last, else at the tail. */
-static void ring_join(struct backlog *b, struct lane_tenant *tenant)
-{
-	if (tenant->active || tenant->barred)
-		return;
-	if (tenant->round + 1 < b->round)
-		TAILQ_INSERT_HEAD(&b->ring, tenant, ring);
-	else
-		TAILQ_INSERT_TAIL(&b->ring, tenant, ring);
-	tenant->active = true;
-	b->active++;
-}
-
-static void ring_served(struct backlog *b, struct lane_tenant *tenant)
-{
-	tenant->round = b->round;
-	TAILQ_REMOVE(&b->ring, tenant, ring);
-	TAILQ_INSERT_TAIL(&b->ring, tenant, ring);
-	if (b->round_left > 0)
-		b->round_left--;
-	if (b->round_left == 0) {
-		b->round++;
-		b->round_left = b->active;
-	}
-}
 
 /* The one place where a lane's due time changes. */
 static void lane_set_due(struct backlog *b, struct lane *lane, int64_t due_us, int64_t now_us)
 {
-	heap_remove(b, lane);
 	lane->due_us = due_us;
 	lane->touched = ++b->serial;
-	if (lane_is_due(lane, now_us))
-		ring_join(b, lane->tenant);
-	else if (due_us != BACKLOG_NEVER && due_us > now_us)
-		heap_add(b, lane);
-	if (lane->tenant->active && !tenant_is_due(lane->tenant, now_us))
-		ring_leave(b, lane->tenant);
+	if (due_us != BACKLOG_NEVER && due_us > now_us)
+		heap_set(&b->ahead, &lane->ahead, due_us);
+	else
+		heap_remove(&b->ahead, &lane->ahead);
+	tenants_fit(b, lane->tenant, now_us);
 }
 
 static void wake_future_lanes(struct backlog *b, int64_t now_us)
 {
-	while (b->heap_len > 0 && b->heap[0]->due_us <= now_us) {
-		struct lane *lane = b->heap[0];
-		heap_remove(b, lane);
-		if (lane_is_due(lane, now_us))
-			ring_join(b, lane->tenant);
+	struct heap_node *node;
+	while ((node = heap_top(&b->ahead)) != NULL && node->key <= now_us) {
+		heap_remove(&b->ahead, node);
+		tenants_fit(b, HEAP_OWNER(node, struct lane, ahead)->tenant, now_us);
 	}
+	tenants_end_bars(b, now_us);
 }
 
 /* ---- lanes and tenants ---- */
@@ -160,37 +50,17 @@ void backlog_init(struct backlog *b)
 	b->round = 2; /* a newcomer has served in none: it joins at the head */
 }
 
-static void tenant_free(struct backlog *b, struct lane_tenant *tenant)
-{
-	ring_leave(b, tenant);
-	HASH_DEL(b->tenants, tenant);
-	free(tenant->lanes);
-	free(tenant->name);
-	free(tenant);
-}
-
 void backlog_free(struct backlog *b)
 {
 	struct lane_tenant *tenant, *next;
 	HASH_ITER(hh, b->tenants, tenant, next) {
 		for (size_t i = 0; i < tenant->nlanes; i++)
 			free(tenant->lanes[i]);
-		tenant_free(b, tenant);
+		tenants_forget(b, tenant);
 	}
-	free(b->heap);
+	heap_free(&b->ahead);
+	heap_free(&b->bars);
 	memset(b, 0, sizeof *b);
-}
-
-static struct lane_tenant *tenant_get(struct backlog *b, const char *name)
-{
-	struct lane_tenant *tenant;
-	HASH_FIND_STR(b->tenants, name, tenant);
-	if (tenant)
-		return tenant;
-	tenant = xcalloc(1, sizeof *tenant);
-	tenant->name = xstrdup(name);
-	HASH_ADD_KEYPTR(hh, b->tenants, tenant->name, strlen(tenant->name), tenant);
-	return tenant;
 }
 
 static struct lane *tenant_lane(const struct lane_tenant *tenant, int priority)
@@ -210,7 +80,7 @@ struct lane *backlog_find(struct backlog *b, const char *tenant_name, int priori
 
 struct lane *backlog_lane(struct backlog *b, const char *tenant_name, int priority)
 {
-	struct lane_tenant *tenant = tenant_get(b, tenant_name);
+	struct lane_tenant *tenant = tenants_get(b, tenant_name);
 	struct lane *lane = tenant_lane(tenant, priority);
 	if (lane)
 		return lane;
@@ -260,7 +130,8 @@ static void want_check(struct backlog *b, struct lane *lane)
 	if (lane->check)
 		return;
 	lane->check = true;
-	TAILQ_INSERT_TAIL(&b->checks, lane, checks);
+	if (!tenants_barred(lane->tenant))
+		TAILQ_INSERT_TAIL(&b->checks, lane, checks);
 }
 
 static void checked(struct backlog *b, struct lane *lane)
@@ -268,7 +139,8 @@ static void checked(struct backlog *b, struct lane *lane)
 	if (!lane->check)
 		return;
 	lane->check = false;
-	TAILQ_REMOVE(&b->checks, lane, checks);
+	if (!tenants_barred(lane->tenant))
+		TAILQ_REMOVE(&b->checks, lane, checks);
 }
 
 void backlog_checked(struct backlog *b, struct lane *lane, int64_t due_us, uint64_t serial, int64_t now_us, int64_t mono_ns)
@@ -294,20 +166,90 @@ static void ask_lane(struct ask asks[], size_t *count, struct lane *lane, int64_
 	(*count)++;
 }
 
-/* One tenant's turn: `share` rows over its due lanes, most urgent first. Returns the rows asked for. */
-static int64_t ask_tenant(struct lane_tenant *tenant, int64_t now_us, int64_t share, struct ask asks[], size_t *count)
+/* The tenant's due lanes in the order of their turn: those that share it first (share.h). Returns how many share it. */
+static size_t order_lanes(const struct backlog *b, struct lane_tenant *tenant, int64_t now_us, struct lane *order[], size_t *len)
 {
-	int64_t left = share;
-	for (size_t i = 0; i < tenant->nlanes && left > 0 && *count < BACKLOG_ASKS; i++) {
+	struct lane *rest[BACKLOG_PRIORITIES];
+	size_t sharers = 0, others = 0;
+	for (size_t i = 0; i < tenant->nlanes && sharers + others < BACKLOG_PRIORITIES; i++) {
 		struct lane *lane = tenant->lanes[i];
-		if (!lane_is_due(lane, now_us))
+		if (!tenants_lane_is_due(lane, now_us))
 			continue;
-		ask_lane(asks, count, lane, left);
-		if (lane->known == 0 || lane->known >= left)
-			break;
-		left -= lane->known;
+		int64_t age = lane->due_us > BACKLOG_START / 2 ? now_us - lane->due_us : INT64_MAX / 2;
+		if (sharers == 0 || share_aged(lane->priority, order[0]->priority, age, b->aging_us))
+			order[sharers++] = lane;
+		else
+			rest[others++] = lane;
 	}
-	return share;
+	for (size_t i = 0; i < others; i++)
+		order[sharers + i] = rest[i];
+	*len = sharers + others;
+	return sharers;
+}
+
+/* A further turn of a tenant in the same claim asks more of the lanes that it has asked already, as far as they may have more:
+ * else small turns would walk down its priorities, and claim low jobs before urgent ones. Returns the rows added. */
+static int64_t ask_more(const struct lane_tenant *tenant, int64_t rows, struct ask asks[], size_t count)
+{
+	int64_t left = rows;
+	for (size_t i = 0; i < count && left > 0; i++) {
+		const struct lane *lane = asks[i].lane;
+		if (lane->tenant != tenant)
+			continue;
+		int64_t more = lane->known > 0 ? lane->known - asks[i].n : left;
+		if (more > left)
+			more = left;
+		if (more > 0) {
+			asks[i].n += (int32_t)more;
+			left -= more;
+		}
+	}
+	return rows - left;
+}
+
+/* One tenant's turn: `rows` over its due lanes. Returns the rows asked for: all, unless the asks are used up. */
+static int64_t ask_tenant(const struct backlog *b, struct lane_tenant *tenant, int64_t now_us, int64_t rows, struct ask asks[], size_t *count)
+{
+	struct lane *order[BACKLOG_PRIORITIES];
+	int64_t left = rows - ask_more(tenant, rows, asks, *count);
+	size_t len, sharers = order_lanes(b, tenant, now_us, order, &len);
+	size_t skip = sharers > 1 && rows < (int64_t)sharers ? tenant->spin++ % sharers : 0;
+	for (size_t i = skip; i < len && left > 0 && *count < BACKLOG_ASKS; i++) {
+		int64_t among = i < sharers ? (int64_t)(sharers - i) : 1, n = (left + among - 1) / among;
+		if (i + 1 < len && order[i]->known > 0 && order[i]->known < n)
+			n = order[i]->known;
+		ask_lane(asks, count, order[i], n);
+		left -= n;
+	}
+	return rows - left;
+}
+
+static void give_back(struct backlog *b, const struct lane_tenant *tenant, int64_t rows)
+{
+	int64_t until_us;
+	if (b->grant && rows > 0)
+		(void)b->grant(b->grant_arg, tenant->name, -rows, &until_us);
+}
+
+/* What the tenant at the head may ask for now: 0 = nothing, and its turn is over or it is barred. */
+static int64_t allowance(struct backlog *b, struct lane_tenant *tenant, int64_t base, int64_t quantum, int64_t room, int64_t now_us)
+{
+	bool begins = tenants_begin_turn(b, tenant, base);
+	int64_t funds = tenant->deficit / SHARE_ONE, want = funds < room ? funds : room;
+	if (begins && want < quantum && want < room && want < tenants_known(tenant, now_us, quantum)) { /* light: it saves up */
+		tenants_end_turn(b, tenant);
+		return 0;
+	}
+	if (!b->grant)
+		return want;
+	int64_t until_us = now_us, granted = b->grant(b->grant_arg, tenant->name, want, &until_us);
+	if (granted < want)
+		tenant->deficit = granted > 0 ? granted * SHARE_ONE : 0; /* what its limit forbids it cannot save */
+	if (granted <= 0) {
+		tenants_end_turn(b, tenant);
+		backlog_bar_until(b, tenant->name, until_us > now_us ? until_us : now_us + 1, now_us);
+	}
+	return granted;
 }
 
 size_t backlog_plan(struct backlog *b, int64_t now_us, int64_t room, int64_t quantum, struct ask asks[BACKLOG_ASKS])
@@ -316,18 +258,30 @@ size_t backlog_plan(struct backlog *b, int64_t now_us, int64_t room, int64_t qua
 	wake_future_lanes(b, now_us);
 	if (b->active == 0 || room <= 0)
 		return 0;
-	int64_t share = room / (int64_t)b->active;
-	if (share < quantum)
-		share = quantum;
-	size_t turns = b->active;
-	while (turns-- > 0 && room > 0 && count < BACKLOG_ASKS) {
+	int64_t base = room * SHARE_ONE / (int64_t)b->weight;
+	if (base < quantum)
+		base = quantum;
+	size_t visits = b->in_ring, rounds = SHARE_ONE / SHARE_WEIGHT_MIN;
+	while (visits > 0 && room > 0 && count < BACKLOG_ASKS && b->active > 0) {
 		struct lane_tenant *tenant = TAILQ_FIRST(&b->ring);
-		room -= ask_tenant(tenant, now_us, share < room ? share : room, asks, &count);
-		ring_served(b, tenant);
-		if (!tenant_is_due(tenant, now_us))
-			ring_leave(b, tenant);
-		if (b->active == 0)
-			break;
+		if (--visits == 0 && count == 0 && rounds-- > 0) /* all of them save up */
+			visits = b->in_ring;
+		if (!tenant->active) {
+			tenants_pass(b, tenant);
+			continue;
+		}
+		int64_t rows = allowance(b, tenant, base, quantum, room, now_us);
+		if (rows <= 0)
+			continue;
+		int64_t asked = ask_tenant(b, tenant, now_us, rows, asks, &count);
+		if (asked < rows)
+			give_back(b, tenant, rows - asked);
+		tenant->deficit -= asked * SHARE_ONE;
+		tenant->served = ++b->turns;
+		room -= asked;
+		if (tenant->deficit < SHARE_ONE)
+			tenants_end_turn(b, tenant);
+		tenants_fit(b, tenant, now_us);
 	}
 	return count;
 }
@@ -341,6 +295,8 @@ void backlog_claimed(struct backlog *b, const struct ask *ask, int64_t got, int6
 {
 	struct lane *lane = ask->lane;
 	lane->claiming = false;
+	tenants_refund(lane->tenant, ask->n - got);
+	give_back(b, lane->tenant, ask->n - got);
 	lane->known = lane->known > got ? lane->known - got : 0;
 	if (lane->news) { /* the cursor may have moved back: leave it, and look again */
 		lane->news = false;
@@ -363,6 +319,8 @@ void backlog_claimed(struct backlog *b, const struct ask *ask, int64_t got, int6
 void backlog_unclaimed(struct backlog *b, const struct ask *ask, int64_t now_us)
 {
 	ask->lane->claiming = ask->lane->news = false;
+	tenants_refund(ask->lane->tenant, ask->n);
+	give_back(b, ask->lane->tenant, ask->n);
 	lane_set_due(b, ask->lane, ask->lane->due_us, now_us);
 }
 
@@ -386,14 +344,64 @@ bool backlog_wants_checks(const struct backlog *b)
 	return !TAILQ_EMPTY(&b->checks);
 }
 
+static void list_checks(struct backlog *b, struct lane_tenant *tenant, bool in)
+{
+	for (size_t i = 0; i < tenant->nlanes; i++) {
+		struct lane *lane = tenant->lanes[i];
+		if (!lane->check)
+			continue;
+		if (in)
+			TAILQ_INSERT_TAIL(&b->checks, lane, checks);
+		else
+			TAILQ_REMOVE(&b->checks, lane, checks);
+	}
+}
+
+void backlog_bar_changed(struct backlog *b, struct lane_tenant *tenant, bool was_barred, int64_t now_us)
+{
+	bool barred = tenants_barred(tenant);
+	if (barred != was_barred)
+		list_checks(b, tenant, !barred);
+	tenants_fit(b, tenant, now_us);
+}
+
 void backlog_bar(struct backlog *b, const char *name, bool barred, int64_t now_us)
 {
-	struct lane_tenant *tenant = tenant_get(b, name);
+	struct lane_tenant *tenant = tenants_get(b, name);
+	bool was = tenants_barred(tenant);
 	tenant->barred = barred;
-	if (barred)
-		ring_leave(b, tenant);
-	else if (tenant_is_due(tenant, now_us))
-		ring_join(b, tenant);
+	backlog_bar_changed(b, tenant, was, now_us);
+}
+
+void backlog_bar_until(struct backlog *b, const char *name, int64_t until_us, int64_t now_us)
+{
+	struct lane_tenant *tenant = tenants_get(b, name);
+	bool was = tenants_barred(tenant);
+	if (until_us > now_us)
+		heap_set(&b->bars, &tenant->bar, tenants_bar_key(b, tenant, until_us));
+	else
+		heap_remove(&b->bars, &tenant->bar);
+	backlog_bar_changed(b, tenant, was, now_us);
+}
+
+void backlog_set_shares(struct backlog *b, share_fn *share, void *arg)
+{
+	struct lane_tenant *tenant, *next;
+	b->share = share;
+	b->share_arg = arg;
+	HASH_ITER(hh, b->tenants, tenant, next)
+		tenants_reshare(b, tenant);
+}
+
+void backlog_set_grant(struct backlog *b, backlog_grant_fn *grant, void *arg)
+{
+	b->grant = grant;
+	b->grant_arg = arg;
+}
+
+void backlog_set_aging(struct backlog *b, int64_t aging_us)
+{
+	b->aging_us = aging_us;
 }
 
 bool backlog_runnable(struct backlog *b, int64_t now_us)
@@ -404,7 +412,9 @@ bool backlog_runnable(struct backlog *b, int64_t now_us)
 
 int64_t backlog_next_due(const struct backlog *b)
 {
-	return b->heap_len ? b->heap[0]->due_us : BACKLOG_NEVER;
+	const struct heap_node *lane = heap_top(&b->ahead), *bar = heap_top(&b->bars);
+	int64_t due = lane ? lane->key : BACKLOG_NEVER;
+	return bar && bar->key < due ? bar->key : due;
 }
 
 static bool lane_is_idle(const struct lane *lane, uint64_t serial)
@@ -428,6 +438,6 @@ void backlog_sweep(struct backlog *b, uint64_t serial)
 		}
 		tenant->nlanes = kept;
 		if (kept == 0 && !tenant->barred)
-			tenant_free(b, tenant);
+			tenants_forget(b, tenant);
 	}
 }

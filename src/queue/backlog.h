@@ -3,9 +3,12 @@
  *
  * Pure; used by the dispatcher. A lane is (tenant, priority): it knows when its first waiting row is due and keeps a cursor
  * (run_at, id) past the rows already claimed, so that a claim never walks over the dead front of the index again. Tenants
- * with a due lane stand in a ring and take turns (deficit round robin with equal quanta, Shreedhar & Varghese 1995); within
- * a tenant the most urgent lane goes first. A tenant that becomes active joins at the head, once a round, so that a newcomer
- * never waits behind a backlog and cannot jump it again and again.
+ * with a due lane stand in a ring and take turns by weight (share.h); within a tenant the most urgent lane goes first, and
+ * aged lanes share its turn. A tenant that becomes active joins at the head, once a round, so that a newcomer
+ * never waits behind a backlog and cannot jump it again and again. A turn that the claim's room cut short goes on at the head.
+ *
+ * A barred tenant (paused, or until its limit frees) keeps its lanes and is out of the ring and of the checks: its backlog is
+ * neither claimed nor looked at, whatever its size. To bar costs O(log tenants).
  *
  * The knowledge is a hint: a lane that is wrongly thought due costs one empty claim; one wrongly thought idle is put right by
  * the dispatcher's scan. Times are the database's, microseconds since 1970; BACKLOG_NEVER = nothing known to wait.
@@ -19,9 +22,17 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
+#include "queue/heap.h"
+#include "queue/share.h"
+
 #define BACKLOG_NEVER INT64_MAX
 #define BACKLOG_START INT64_MIN /* cursor before the first row */
-#define BACKLOG_ASKS 64         /* lanes in one claim: more cost more than they bring (see docs/decisions) */
+#define BACKLOG_ASKS 64         /* lanes in one claim: more cost more than they bring */
+#define BACKLOG_PRIORITIES 16   /* lanes of one tenant in one claim */
+
+/* How many of `want` rows the tenant's limits let it claim now; if 0, *until_us is when to ask again (BACKLOG_NEVER: not before
+ * backlog_bar_until lifts it). What is granted counts as reserved; want < 0 gives back what was granted and not claimed. */
+typedef int64_t backlog_grant_fn(void *arg, const char *tenant, int64_t want, int64_t *until_us);
 
 struct lane {
 	struct lane_tenant *tenant;
@@ -31,10 +42,10 @@ struct lane {
 	int64_t known;              /* waiting rows heard of: an estimate, >= 0 */
 	uint64_t touched;           /* serial of the last change */
 	int64_t checked_mono_ns;    /* when its head was last read from the start */
-	size_t heap_at;             /* index + 1 in the heap of future lanes; 0 = not there */
+	struct heap_node ahead;     /* in the heap of lanes due later */
 	bool claiming;              /* asked for in a claim under way */
 	bool news;                  /* rows came in while it was being claimed */
-	bool check;                 /* a short claim: its head must be read from the start (then it is in the list of checks) */
+	bool check;                 /* a short claim: its head must be read from the start */
 	bool checking;              /* its head is being read */
 	TAILQ_ENTRY(lane) checks;
 };
@@ -43,8 +54,15 @@ struct lane_tenant {
 	char *name;
 	struct lane **lanes;        /* by priority, most urgent first */
 	size_t nlanes;
-	bool active;                /* in the ring */
+	bool in_ring;               /* a lane is due, or being claimed */
+	uint64_t served;            /* b->turns when it was last asked for rows */
+	bool active;                /* a lane is due and not being claimed */
+	bool in_turn;               /* its turn has begun, and deficit is left of it */
 	bool barred;                /* paused: keeps its lanes, gets no turn */
+	uint8_t spin;               /* which of the sharing lanes begins an ask smaller than their number */
+	struct heap_node bar;       /* in the heap of those barred until a time */
+	struct share share;
+	int64_t deficit, turn;      /* thousandths of a row; turn: what the last one added */
 	uint64_t round;             /* in which it was last served */
 	TAILQ_ENTRY(lane_tenant) ring;
 	UT_hash_handle hh;
@@ -53,12 +71,17 @@ struct lane_tenant {
 struct backlog {
 	struct lane_tenant *tenants; /* hash by name */
 	TAILQ_HEAD(lane_ring, lane_tenant) ring;
-	size_t active;
+	size_t in_ring, active;      /* tenants */
 	size_t lanes;
 	TAILQ_HEAD(lane_checks, lane) checks; /* oldest wish first */
-	struct lane **heap;          /* lanes whose due time lies ahead, soonest first */
-	size_t heap_len, heap_cap;
-	uint64_t serial, round;
+	struct heap ahead;           /* lanes whose due time lies ahead */
+	struct heap bars;            /* tenants barred until a time */
+	uint64_t weight;             /* of the tenants in the ring */
+	int64_t aging_us;            /* 0 = off */
+	share_fn *share;
+	backlog_grant_fn *grant;
+	void *share_arg, *grant_arg;
+	uint64_t serial, round, turns;
 	size_t round_left;           /* tenants that have not had their turn in this round */
 };
 
@@ -93,8 +116,13 @@ void backlog_unclaimed(struct backlog *b, const struct ask *ask, int64_t now_us)
 size_t backlog_checks(struct backlog *b, int64_t mono_ns, struct lane *out[], size_t max);
 bool backlog_wants_checks(const struct backlog *b);
 bool backlog_runnable(struct backlog *b, int64_t now_us); /* a tenant has a due lane that is not being claimed */
-int64_t backlog_next_due(const struct backlog *b);        /* of the lanes ahead; BACKLOG_NEVER */
+int64_t backlog_next_due(const struct backlog *b);        /* of the lanes ahead and the bars; BACKLOG_NEVER */
 void backlog_bar(struct backlog *b, const char *tenant, bool barred, int64_t now_us);
+/* Neither claimed nor checked before until_us; a time that is not ahead lifts it. Independent of backlog_bar. */
+void backlog_bar_until(struct backlog *b, const char *tenant, int64_t until_us, int64_t now_us);
+void backlog_set_shares(struct backlog *b, share_fn *share, void *arg); /* NULL: all equal; asks again for every tenant */
+void backlog_set_grant(struct backlog *b, backlog_grant_fn *grant, void *arg); /* NULL: no limits */
+void backlog_set_aging(struct backlog *b, int64_t aging_us);
 /* Forgets lanes that were idle at the scan which began at `serial` and have not changed since. */
 void backlog_sweep(struct backlog *b, uint64_t serial);
 

@@ -24,7 +24,7 @@ class Stage:
         procs.become_reaper()
         self.server = PgServer(os.path.join(self.dir, "pg"), **DURABLE).create().start()
         self.db = Database(self.server, "bench").create()
-        self.server.sql("CREATE EXTENSION pg_stat_statements")
+        self.db.sql("CREATE EXTENSION pg_stat_statements")
         self.daemons = 0
 
     def close(self):

@@ -42,7 +42,7 @@ def test_workers_for_three_leases(daemon, db, receiver):
     """Stopped workers hold their few jobs; the others go on; nothing is sent twice when they wake."""
     receiver.control(slow=0.01)
     enqueue(db, 600)
-    d = daemon(db, {"sms": {**receiver.queue_keys(), "workers": 3}}, lease="2s").start()
+    d = daemon(db, {"sms": {**receiver.queue_keys(), "workers": 3, "batch_size": 10, "batch_adaptive": "off"}}, lease="2s").start()
     wait_until(lambda: len(receiver.effects()) > 50, "deliveries")
     pids = d.pids("worker")[:2]
     for pid in pids:

@@ -33,10 +33,10 @@ def house(daemon, db, receiver, where):
             wait_until(lambda: len(receiver.effects()) > before + more or not self.ledger.busy() and not db.unfinished("sms"), "deliveries to go on", timeout)
 
         def judge(self, kills):
-            """Each kill may repeat what its victims had on the wire: as many requests as a worker has connections."""
+            """Each kill may repeat what its victims had begun and not seen acknowledged: on the wire, and a batch of answers on their way."""
             self.ledger.wait()
             db.settle("sms", 90)
-            verdict = checker.check(self.ledger.read(), receiver.effects(), checker.rows(db, "sms"), kills * WORKERS * CONNECTIONS)
+            verdict = checker.check(self.ledger.read(), receiver.effects(), checker.rows(db, "sms"), kills * WORKERS * (CONNECTIONS + BATCH))
             assert not verdict.broken, str(verdict)
             print(verdict)
             return verdict

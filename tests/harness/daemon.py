@@ -118,7 +118,7 @@ class Daemon:
     def cleanup(self):
         self.note_segments()
         if self.alive():
-            procs.end(self.process, signal.SIGTERM, 30)
+            procs.end(self.process, signal.SIGTERM, 8)
         left = procs.kill_all(self.dir)
         if self.process:
             self.process.wait(30)

@@ -21,7 +21,7 @@ class Database:
         self._admin = None
 
     def create(self):
-        self.server.sql(f'CREATE DATABASE "{self.name}"')
+        self.server.sql(f'CREATE DATABASE "{self.name}" STRATEGY file_copy')
         self.migrate()
         return self
 

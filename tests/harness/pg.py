@@ -20,6 +20,13 @@ ALWAYS = {
 }
 
 
+def signal_one(pid, sig):
+    try:
+        os.kill(pid, sig)
+    except ProcessLookupError:  # a backend that has just left
+        pass
+
+
 class PgServer:
     def __init__(self, directory, port=5432, **settings):
         self.dir, self.port = directory, port
@@ -67,11 +74,11 @@ class PgServer:
 
     def freeze(self):
         for pid in self.family():  # the postmaster first: no new backends
-            os.kill(pid, signal.SIGSTOP)
+            signal_one(pid, signal.SIGSTOP)
 
     def thaw(self):
         for pid in reversed(self.family()):
-            os.kill(pid, signal.SIGCONT)
+            signal_one(pid, signal.SIGCONT)
 
     def dsn(self, dbname="postgres", user="postgres", host=None):
         return f"host={host or self.dir} port={self.port} dbname={dbname} user={user}"

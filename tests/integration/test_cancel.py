@@ -43,7 +43,7 @@ def test_finished_and_unknown(daemon, db):
 
 def test_cancel_wins_or_effect_stands(daemon, db, receiver):
     """Cancelling in the middle of deliveries: each job is either cancelled without an effect or completed with one."""
-    receiver.control(slow=0.05)
+    receiver.control(slow=0.3)
     daemon(db, {"sms": {**receiver.queue_keys(), "workers": 2}}).start()
     ids = db.enqueue_many([{"queue": "sms", "payload": {"to": f"+35840{n:07d}", "text": str(n)}} for n in range(200)])
     wait_until(lambda: len(receiver.effects()) > 20, "deliveries to be under way")

@@ -39,3 +39,13 @@ def test_batches_of_one_tenant(daemon, db, receiver):
     db.settle("null")
     rows = db.sql("SELECT batch_id, count(DISTINCT tenant_id), count(*) FROM jobq.jobs WHERE batch_id IS NOT NULL GROUP BY 1")
     assert all(tenants == 1 and 1 <= jobs <= 50 for _, tenants, jobs in rows)
+
+
+def test_turns_under_a_rate_limit(daemon, db, receiver):
+    """Five tenants with equal backlogs behind a limit of 50/s: at half time none has been left out."""
+    db.enqueue_many([{"queue": "sms", "tenant_id": f"t{n % 5}", "payload": {"to": f"+35840{n:07d}", "text": f"t{n % 5}"}} for n in range(300)])
+    daemon(db, {"sms": {**receiver.queue_keys(), "rate_limit": "50/s"}}).start()
+    db.settle("sms")
+    half = [e["text"] for e in receiver.effects()][:150]
+    shares = {t: half.count(t) for t in sorted(set(half))}
+    assert len(shares) == 5 and min(shares.values()) >= 10, shares

@@ -65,8 +65,8 @@ def test_frozen_for_three_leases(daemon, db, receiver):
     db.settle("sms")
     texts = sorted(int(e["text"]) for e in receiver.effects())
     repeats = len(texts) - len(set(texts))
-    # what was on the wire (begun, unanswered) when it froze: a batch a worker, as many requests as one has connections
-    assert set(texts) >= set(range(1200)) - {int(r["key"]) for r in checker.rows(db, "sms") if r["status"] == "held"} and repeats <= 20, repeats
+    # what two workers had on the wire when they froze (10 connections each), and answers that nobody had written down yet (a batch each)
+    assert set(texts) >= set(range(1200)) - {int(r["key"]) for r in checker.rows(db, "sms") if r["status"] == "held"} and repeats <= 40, repeats
 
 
 def test_pause_on_all_nodes(daemon, db, receiver):

@@ -177,7 +177,7 @@ def test_enqueue_in_the_producers_transaction(daemon, db):
 def test_complete_in_a_transaction(daemon, db):
     """jobq.complete under the right token ends the job, under another it says false and changes nothing."""
     daemon(db, {"sleep": {"workers": 1}}).start()
-    job = db.enqueue("sleep", {"sleep": "20s"})
+    job = db.enqueue("sleep", {"sleep": "5s"})
     from harness.wait import wait_until
     token = wait_until(lambda: db.one("SELECT claim_token FROM jobq.jobs WHERE id = %s AND status IN ('claimed', 'running')", [job]), "the job to be claimed")
     assert db.one("SELECT jobq.complete(%s, %s)", [job, token + 1]) is False

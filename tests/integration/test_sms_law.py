@@ -146,7 +146,7 @@ def test_accepted_without_json(start, db, receiver):
 
 
 @pytest.mark.parametrize("payload,words", [
-    ({"text": "x"}, "to"), ({"to": "0401234567", "text": "x"}, "+"), ({"to": "+35840", "text": ""}, "text"), ({"to": "+1234567890123456", "text": "x"}, "to"),
+    ({"text": "x"}, "to"), ({"to": "0401234567", "text": "x"}, "+"), ({"to": "+35840", "text": "x"}, "E.164"), ({"to": "+1234567890123456", "text": "x"}, "to"),
     ({"to": 17, "text": "x"}, "to"), ({"to": "+35840123456\r\nX-Evil: 1", "text": "x"}, "to"), ([], "object"), ({"to": "+358401234567"}, "text"),
 ], ids=["no-to", "national", "short", "long", "not-text", "crlf", "array", "no-text"])
 def test_bad_payload(start, db, receiver, payload, words):

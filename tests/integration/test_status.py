@@ -67,7 +67,7 @@ def test_every_field(daemon, db):
 
 def test_true_values(daemon, db):
     """Pids, counts, limits and targets are those of the world outside."""
-    d = daemon(db, {"null": {"workers": 3, "batch_size": 10}, "sleep": {"rate_limit": "50/s"}}, count_max_age="1s").start()
+    d = daemon(db, {"null": {"workers": 3, "batch_size": 10, "batch_adaptive": "off"}, "sleep": {"rate_limit": "50/s"}}, count_max_age="1s").start()
     db.enqueue_many([{"queue": "null"} for _ in range(100)] + [{"queue": "null", "run_at": "2999-01-01"} for _ in range(7)])
     status = d.wait_status(lambda s: (q := next(q for q in s["queues"] if q["name"] == "null"))["completed"] == 100 and q["scheduled"] == 7 and q["pending"] == 0,
                            "100 completed and 7 scheduled")

@@ -60,7 +60,7 @@ START_TEST(test_urgent_lane_first)
 	arrive("a", 1, 10, NOW);
 	ck_assert_uint_eq(plan(25, 25, asks), 2);
 	ck_assert_int_eq(asks[0].lane->priority, 1);
-	ck_assert_int_eq(asks[0].n, 25);
+	ck_assert_int_eq(asks[0].n, 10);
 	ck_assert_int_eq(asks[1].lane->priority, 10);
 	ck_assert_int_eq(asks[1].n, 15);
 }
@@ -164,6 +164,214 @@ START_TEST(test_tenants_take_turns)
 }
 END_TEST
 
+/* Claims tenants' rows by the plan until `rows` are claimed; a tenant named t<i> gets got[i]. left: NULL = endless. */
+static void claim_rows(int64_t rows, int64_t room, int64_t got[], int64_t left[])
+{
+	struct ask asks[BACKLOG_ASKS];
+	while (rows > 0) {
+		size_t n = plan(room, 25, asks);
+		int64_t sum = 0;
+		ck_assert_uint_gt(n, 0);
+		for (size_t i = 0; i < n; i++) {
+			int t = atoi(asks[i].lane->tenant->name + 1);
+			int64_t k = left && left[t] < asks[i].n ? left[t] : asks[i].n;
+			sum += asks[i].n;
+			got[t] += k;
+			rows -= k;
+			if (left)
+				left[t] -= k;
+			backlog_claimed(&b, &asks[i], k, NOW - 999, 1, NOW);
+		}
+		ck_assert_int_le(sum, room);
+	}
+}
+
+/* Jain's index of 1,000 equal tenants, all backlogged, with backlogs from 1,000 to 100,000, at least 5 batches each. */
+START_TEST(test_jain)
+{
+	enum { TENANTS = 1000 };
+	static int64_t got[TENANTS], left[TENANTS];
+	double sum = 0, squares = 0;
+	char name[16];
+	memset(got, 0, sizeof got);
+	for (int i = 0; i < TENANTS; i++) {
+		snprintf(name, sizeof name, "t%d", i);
+		left[i] = 1000 + 99 * i;
+		arrive(name, 5, i % 3 ? left[i] : 1, NOW - 1000); /* a third: no more is known than one row */
+	}
+	claim_rows(5 * 25 * TENANTS, 250, got, left);
+	for (int i = 0; i < TENANTS; i++) {
+		sum += (double)got[i];
+		squares += (double)got[i] * (double)got[i];
+	}
+	ck_assert_double_gt(sum * sum / TENANTS / squares, 0.99);
+}
+END_TEST
+
+static struct share share_of_name(void *arg, const char *name)
+{
+	const struct share *shares = arg;
+	return shares[atoi(name + 1)];
+}
+
+START_TEST(test_weights)
+{
+	static const int64_t rooms[] = {500, 100, 30, 7};
+	const struct share heavy[] = {{1000, 0}, {2000, 0}, {4000, 0}}, light[] = {{100, 0}, {200, 0}, {400, 0}};
+	int64_t got[3] = {0};
+	backlog_set_shares(&b, share_of_name, (void *)(uintptr_t)(_i < 4 ? heavy : light));
+	for (int t = 0; t < 3; t++) {
+		char name[16];
+		snprintf(name, sizeof name, "t%d", t);
+		arrive(name, 5, 1, NOW - 1000);
+	}
+	claim_rows(200000, rooms[_i % 4], got, NULL);
+	for (int t = 0; t < 3; t++) {
+		double share = (double)got[t] * 7 / (double)(got[0] + got[1] + got[2]) / (double)(1 << t);
+		ck_assert_msg(share > 0.97 && share < 1.03, "tenant %d has %f of its share", t, share);
+	}
+}
+END_TEST
+
+START_TEST(test_minimum_share)
+{
+	const struct share shares[] = {{1000, 300}, {5000, 0}, {3000, 0}, {1000, 0}};
+	int64_t got[4] = {0};
+	char name[16];
+	for (int t = 0; t < 4; t++) {
+		snprintf(name, sizeof name, "t%d", t);
+		arrive(name, 5, 1, NOW - 1000);
+	}
+	backlog_set_shares(&b, share_of_name, (void *)(uintptr_t)shares);
+	ck_assert_uint_eq(b.weight, 10000);
+	claim_rows(100000, 500, got, NULL);
+	double share = (double)got[0] / (double)(got[0] + got[1] + got[2] + got[3]);
+	ck_assert_msg(share > 0.291 && share < 0.309, "it has %f", share);
+}
+END_TEST
+
+/* A turn that the room cut short goes on where it was. */
+START_TEST(test_cut_turn_goes_on)
+{
+	struct ask asks[BACKLOG_ASKS];
+	arrive("a", 5, 100, NOW - 1);
+	arrive("b", 5, 100, NOW - 1);
+	ck_assert_uint_eq(plan(10, 25, asks), 1);
+	const char *first = asks[0].lane->tenant->name;
+	backlog_claimed(&b, &asks[0], 10, NOW - 1, 1, NOW);
+	ck_assert_uint_eq(plan(100, 25, asks), 2);
+	ck_assert_str_eq(asks[0].lane->tenant->name, first);
+	ck_assert_int_eq(asks[0].n, 15);
+	ck_assert_int_eq(asks[1].n, 50);
+}
+END_TEST
+
+START_TEST(test_aged_lane_shares_the_turn)
+{
+	struct ask asks[BACKLOG_ASKS];
+	backlog_set_aging(&b, 1000);
+	arrive("a", 1, 500, NOW);
+	arrive("a", 5, 500, NOW - 3999);
+	arrive("a", 10, 500, NOW - 9000);
+	ck_assert_uint_eq(plan(25, 25, asks), 2);
+	ck_assert_int_eq(asks[0].lane->priority, 1);
+	ck_assert_int_eq(asks[0].n, 13);
+	ck_assert_int_eq(asks[1].lane->priority, 10);
+	ck_assert_int_eq(asks[1].n, 12);
+	backlog_unclaimed(&b, &asks[0], NOW);
+	backlog_unclaimed(&b, &asks[1], NOW);
+	int low = 0; /* with one row a turn they take turns */
+	for (int i = 0; i < 10; i++) {
+		ck_assert_uint_eq(plan(1, 1, asks), 1);
+		low += asks[0].lane->priority == 10;
+		backlog_claimed(&b, &asks[0], 1, NOW - 9000, i, NOW);
+		if (asks[0].lane->priority == 1)
+			backlog_arrived(&b, asks[0].lane, 1, NOW, NOW);
+	}
+	ck_assert_int_eq(low, 5);
+}
+END_TEST
+
+/* A limit: at most limit_rows rows reserved, and a time when it frees. */
+static int64_t limit_rows, limit_asked, limit_until;
+
+static int64_t limited(void *arg, const char *tenant, int64_t want, int64_t *until_us)
+{
+	ck_assert_ptr_eq(arg, &limit_rows);
+	if (strcmp(tenant, "a") != 0)
+		return want;
+	limit_asked++;
+	int64_t granted = want < limit_rows ? want : limit_rows;
+	limit_rows -= granted;
+	*until_us = limit_until;
+	return granted;
+}
+
+START_TEST(test_limited_tenant_is_left_alone)
+{
+	struct ask asks[BACKLOG_ASKS];
+	struct lane *out[4], *lane = arrive("a", 5, 1000000, NOW - 5);
+	arrive("b", 5, 1000, NOW - 5);
+	backlog_set_grant(&b, limited, &limit_rows);
+	limit_rows = 7, limit_asked = 0, limit_until = NOW + 50;
+	ck_assert_uint_eq(plan(100, 25, asks), 2);
+	size_t of_a = asks[0].lane == lane ? 0 : 1;
+	ck_assert_int_eq(asks[of_a].n, 7);
+	ck_assert_int_eq(limit_rows, 0);
+	backlog_claimed(&b, &asks[of_a], 3, NOW - 5, 3, NOW); /* four come back, and its head wants a check */
+	ck_assert_int_eq(limit_rows, 4);
+	limit_rows = 0;
+	backlog_arrived(&b, lane, 1, NOW - 5, NOW);
+	backlog_unclaimed(&b, &asks[1 - of_a], NOW);
+	for (int i = 0; i < 20; i++) {
+		size_t n = plan(1000, 25, asks);
+		ck_assert_uint_eq(n, 1);
+		ck_assert_str_eq(asks[0].lane->tenant->name, "b");
+		backlog_claimed(&b, &asks[0], asks[0].n, NOW - 4, i, NOW);
+		ck_assert_uint_eq(backlog_checks(&b, (5 + i) * NS_PER_S, out, 4), 0);
+	}
+	ck_assert_int_eq(limit_asked, 3); /* granted, given back, refused: no more */
+	ck_assert_int_eq(backlog_next_due(&b) / 1000, (NOW + 50) / 1000 + 1);
+	limit_rows = 9;
+	ck_assert_uint_eq(backlog_plan(&b, NOW + 2000, 1000, 25, asks), 2);
+	ck_assert_uint_eq(backlog_checks(&b, 60 * NS_PER_S, out, 4), 0); /* it is being claimed */
+	backlog_bar_until(&b, "a", BACKLOG_NEVER, NOW + 2000);
+	ck_assert_int_eq(backlog_next_due(&b), BACKLOG_NEVER);
+	backlog_bar_until(&b, "a", 0, NOW + 2000);
+	backlog_claimed(&b, &asks[asks[0].lane == lane ? 0 : 1], 0, 0, 0, NOW + 2000);
+	ck_assert_uint_eq(backlog_checks(&b, 60 * NS_PER_S, out, 4), 1);
+	ck_assert_ptr_eq(out[0], lane);
+}
+END_TEST
+
+/* More lanes than one claim may ask for: what was granted and not asked comes back. */
+START_TEST(test_asks_used_up)
+{
+	struct ask asks[BACKLOG_ASKS];
+	char name[16];
+	for (int i = 0; i < BACKLOG_ASKS - 1; i++) {
+		snprintf(name, sizeof name, "t%d", i);
+		arrive(name, 5, 1, NOW - 1);
+	}
+	arrive("a", 1, 1, NOW - 1);
+	arrive("a", 5, 1, NOW - 1);
+	backlog_set_grant(&b, limited, &limit_rows);
+	limit_rows = 1000, limit_until = NOW + 50;
+	for (int turn = 0; turn < 2 && limit_rows == 1000; turn++) { /* a newcomer joins at the head: let it be the last */
+		backlog_bar(&b, "a", true, NOW);
+		backlog_plan(&b, NOW, 1, 1, asks);
+		backlog_claimed(&b, &asks[0], 1, NOW - 1, 1, NOW);
+		backlog_bar(&b, "a", false, NOW);
+		size_t n = plan(25 * BACKLOG_ASKS, 25, asks);
+		ck_assert_uint_eq(n, BACKLOG_ASKS);
+	}
+	int64_t asked = 0;
+	for (int i = 0; i < BACKLOG_ASKS; i++)
+		asked += strcmp(asks[i].lane->tenant->name, "a") == 0 ? asks[i].n : 0;
+	ck_assert_int_eq(1000 - limit_rows, asked);
+}
+END_TEST
+
 START_TEST(test_newcomer_goes_first)
 {
 	struct ask asks[BACKLOG_ASKS];
@@ -251,6 +459,13 @@ int main(void)
 	tcase_add_test(tc, test_arrival_during_a_claim_is_not_lost);
 	tcase_add_test(tc, test_failed_claim_is_as_if_not_asked);
 	tcase_add_test(tc, test_tenants_take_turns);
+	tcase_add_test(tc, test_jain);
+	tcase_add_loop_test(tc, test_weights, 0, 8);
+	tcase_add_test(tc, test_minimum_share);
+	tcase_add_test(tc, test_cut_turn_goes_on);
+	tcase_add_test(tc, test_aged_lane_shares_the_turn);
+	tcase_add_test(tc, test_limited_tenant_is_left_alone);
+	tcase_add_test(tc, test_asks_used_up);
 	tcase_add_test(tc, test_newcomer_goes_first);
 	tcase_add_test(tc, test_barred_tenant_gets_no_turn);
 	tcase_add_test(tc, test_sweep_forgets_idle_lanes);

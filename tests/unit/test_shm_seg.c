@@ -257,6 +257,8 @@ START_TEST(a_damaged_header_is_never_mapped)
 		memset(bytes, values[_i % 4], field->size);
 	else
 		bytes[_i % 4 == 2 ? 0 : field->size - 1] ^= values[_i % 4];
+	if (strcmp(field->name, "owner_pid") == 0) /* the neighbour's pid may be there, and as old: this one is beyond pid_max */
+		bytes[2] = 0x7f;
 	overwrite((off_t)field->at, bytes, field->size);
 	err[0] = '\0';
 	struct shm *reader = shm_seg_attach(name, err, sizeof err);

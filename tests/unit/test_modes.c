@@ -1,0 +1,279 @@
+/*
+ * tests/unit/test_modes.c: the dynamic rate (queue/rate.c), the gate (queue/breaker.c) and the degraded modes (queue/degrade.c),
+ * under a clock that the test holds.
+ */
+#include "config.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "queue/breaker.h"
+#include "queue/degrade.h"
+#include "queue/rate.h"
+
+static struct rate r;
+static struct breaker b;
+static struct degrade d;
+static int64_t now;
+
+static void setup(void)
+{
+	now = 1000 * NS_PER_S;
+	rate_init(&r, 50, now);
+	breaker_init(&b);
+	degrade_init(&d);
+}
+
+/* ---- rate ---- */
+
+START_TEST(test_one_overload_cuts_once)
+{
+	ck_assert_int_eq(rate_interval_ns(&r), 20 * NS_PER_MS);
+	ck_assert(rate_refused(&r, 50, now));
+	for (int i = 0; i < 20; i++)
+		ck_assert(!rate_refused(&r, 50, now + i));
+	ck_assert_double_eq_tol(r.effective, 35, 1e-9);
+	for (int i = 0; i < 50; i++)
+		(void)rate_refused(&r, 50, now += 2 * NS_PER_S);
+	ck_assert_double_eq_tol(r.effective, 1, 1e-9);
+	ck_assert(!rate_refused(&r, 50, now += 2 * NS_PER_S));
+}
+END_TEST
+
+/* A receiver that bears 30 of 50 a second, for ten minutes: it is used by 85% at least, and refuses seldom. */
+START_TEST(test_settles_below_what_is_borne)
+{
+	double sent = 0, refusals = 0;
+	for (int s = 0; s < 600; s++) {
+		sent += r.effective < 30 ? r.effective : 30;
+		if (r.effective > 30) {
+			refusals++;
+			(void)rate_refused(&r, r.effective, now);
+		}
+		(void)rate_second(&r, now);
+		now += NS_PER_S;
+	}
+	ck_assert_double_gt(sent, 0.85 * 30 * 600);
+	ck_assert_double_lt(refusals, 60);
+}
+END_TEST
+
+START_TEST(test_comes_back_to_the_limit)
+{
+	ck_assert(rate_refused(&r, 50, now));
+	ck_assert(!rate_second(&r, now + NS_PER_S));
+	ck_assert(!rate_second(&r, now + 2 * NS_PER_S));
+	for (int s = 3; s < 60; s++)
+		(void)rate_second(&r, now + s * NS_PER_S);
+	ck_assert_double_eq(r.effective, 50);
+	ck_assert(!rate_second(&r, now + 100 * NS_PER_S));
+	ck_assert(!rate_second(&r, now + 100 * NS_PER_S + 1));
+}
+END_TEST
+
+START_TEST(test_latency)
+{
+	for (int i = 0; i < 100; i++)
+		ck_assert(!rate_latency(&r, (90 + i % 20) * NS_PER_MS, 50, now));
+	int cuts = 0;
+	for (int i = 0; i < 20; i++)
+		cuts += rate_latency(&r, 300 * NS_PER_MS, 50, now += 100 * NS_PER_MS);
+	ck_assert_int_ge(cuts, 1);
+	ck_assert_int_le(cuts, 2);
+	ck_assert_double_le(r.effective, 0.85 * 50);
+	for (int i = 0; i < 100; i++)
+		(void)rate_latency(&r, 90 * NS_PER_MS, 50, now);
+	ck_assert(!rate_latency(&r, 90 * NS_PER_MS, 50, now += 2 * NS_PER_S));
+	rate_init(&r, 50, now); /* small times: a rise of a few milliseconds is noise */
+	for (int i = 0; i < 100; i++)
+		ck_assert(!rate_latency(&r, (i < 50 ? 1 : 8) * NS_PER_MS, 50, now));
+}
+END_TEST
+
+START_TEST(test_without_a_limit)
+{
+	rate_init(&r, 0, now);
+	ck_assert_int_eq(rate_interval_ns(&r), 0);
+	ck_assert(!rate_second(&r, now + 10 * NS_PER_S));
+	ck_assert(!rate_refused(&r, 0, now));
+	ck_assert(rate_refused(&r, 200, now));
+	ck_assert_double_eq_tol(r.effective, 140, 1e-9);
+	for (int s = 0; s < 400 && r.effective > 0; s++)
+		(void)rate_second(&r, now += NS_PER_S);
+	ck_assert_double_eq(r.effective, 0);
+}
+END_TEST
+
+START_TEST(test_new_limit)
+{
+	rate_set_limit(&r, 80);
+	ck_assert_double_eq(r.effective, 80);
+	ck_assert(rate_refused(&r, 80, now));
+	rate_set_limit(&r, 100);
+	ck_assert_double_eq_tol(r.effective, 56, 1e-9);
+	rate_set_limit(&r, 10);
+	ck_assert_double_eq(r.effective, 10);
+	rate_set_limit(&r, 0);
+	ck_assert_int_eq(rate_interval_ns(&r), 0);
+}
+END_TEST
+
+/* ---- breaker ---- */
+
+START_TEST(test_outage_counts_once)
+{
+	for (int i = 0; i < 9; i++)
+		ck_assert(!breaker_failed(&b, 10, now));
+	ck_assert_int_eq(breaker_may(&b, now), INT64_MAX);
+	ck_assert_int_eq(breaker_next_ns(&b), BREAKER_NEVER);
+	bool tripped = breaker_failed(&b, 10, now) || breaker_failed(&b, 10, now); /* ten tenths are not quite one */
+	ck_assert(tripped);
+	ck_assert_int_eq(breaker_may(&b, now), 0);
+	ck_assert_int_eq(breaker_next_ns(&b), now + BREAKER_FIRST_NS);
+	ck_assert(!breaker_failed(&b, 10, now));
+	ck_assert(!breaker_succeeded(&b));
+	ck_assert_uint_eq(b.trips, 1);
+}
+END_TEST
+
+START_TEST(test_success_between_failures)
+{
+	for (int i = 0; i < 100; i++) {
+		ck_assert(!breaker_failed(&b, 0, now));
+		ck_assert(!breaker_failed(&b, 1, now));
+		ck_assert(!breaker_succeeded(&b));
+	}
+}
+END_TEST
+
+static void trip(void)
+{
+	while (!breaker_failed(&b, 1, now))
+		;
+}
+
+START_TEST(test_probe)
+{
+	int64_t wait = BREAKER_FIRST_NS;
+	trip();
+	for (int i = 0; i < 10; i++) {
+		ck_assert_int_eq(breaker_may(&b, now + wait - 1), 0);
+		now += wait;
+		ck_assert_int_eq(breaker_may(&b, now), 1);
+		breaker_probe_sent(&b);
+		ck_assert_int_eq(breaker_may(&b, now), 0);
+		breaker_probe_lost(&b);
+		ck_assert_int_eq(breaker_may(&b, now), 1);
+		breaker_probe_sent(&b);
+		ck_assert(breaker_failed(&b, 1, now));
+		wait = wait * 2 < BREAKER_MOST_NS ? wait * 2 : BREAKER_MOST_NS;
+	}
+	now += wait;
+	ck_assert_int_eq(breaker_may(&b, now), 1);
+	breaker_probe_sent(&b);
+	ck_assert(breaker_succeeded(&b));
+	ck_assert_int_eq(breaker_may(&b, now), INT64_MAX);
+	ck_assert_uint_eq(b.trips, 11);
+	trip();
+	ck_assert_int_eq(breaker_next_ns(&b), now + BREAKER_FIRST_NS);
+}
+END_TEST
+
+START_TEST(test_retry_after)
+{
+	ck_assert(!breaker_retry_after(&b, now, now));
+	ck_assert(breaker_retry_after(&b, now + 5, now));
+	ck_assert(!breaker_retry_after(&b, now + 4, now));
+	ck_assert(!breaker_retry_after(&b, now + 9, now));
+	ck_assert_int_eq(breaker_next_ns(&b), now + 9);
+	ck_assert_int_eq(breaker_may(&b, now + 9), 1);
+	ck_assert_int_eq(b.wait_ns, BREAKER_FIRST_NS);
+}
+END_TEST
+
+/* ---- degraded modes ---- */
+
+START_TEST(test_halves_then_single_then_slower)
+{
+	static const uint32_t bounds[] = {12, 6, 3, 1};
+	ck_assert_uint_eq(degrade_size(&d, 25), 25);
+	uint32_t size = 25;
+	for (int i = 0; i < 4; i++) {
+		ck_assert(degrade_batch(&d, size, true));
+		ck_assert(!degrade_batch(&d, size, true)); /* handed out before */
+		size = degrade_size(&d, 25);
+		ck_assert_uint_eq(size, bounds[i]);
+		ck_assert_str_eq(degrade_mode_name(degrade_mode(&d)), i < 3 ? "split" : "single");
+	}
+	for (int64_t slow = DEGRADE_SLOW_NS; slow < DEGRADE_SLOW_MOST_NS; slow *= 2) {
+		ck_assert(degrade_batch(&d, 1, true));
+		ck_assert_int_eq(degrade_slow_ns(&d), slow);
+	}
+	ck_assert(degrade_batch(&d, 1, true));
+	ck_assert_int_eq(degrade_slow_ns(&d), DEGRADE_SLOW_MOST_NS);
+	ck_assert_int_eq(degrade_mode(&d), DEGRADE_SLOW);
+	ck_assert(!degrade_batch(&d, 0, true));
+}
+END_TEST
+
+START_TEST(test_way_back)
+{
+	for (int i = 0; i < 6; i++)
+		(void)degrade_batch(&d, degrade_size(&d, 25), true);
+	int batches = 0;
+	while (degrade_mode(&d) != DEGRADE_NONE) {
+		(void)degrade_batch(&d, degrade_size(&d, 25), false);
+		batches++;
+	}
+	ck_assert_int_eq(batches, 6 * (int)DEGRADE_CLEAN); /* slow, 1, 2, 4, 8, 16 */
+	ck_assert_uint_eq(d.steps_up, 6);
+	for (unsigned i = 0; i < DEGRADE_CLEAN; i++)
+		ck_assert(!degrade_batch(&d, 25, false));
+	ck_assert(!d.fresh);
+}
+END_TEST
+
+/* A bad job that keeps coming: relapses make the way back longer, up to a bound. */
+START_TEST(test_relapses)
+{
+	(void)degrade_batch(&d, 4, true);
+	for (int i = 0; i < 20; i++) {
+		while (degrade_mode(&d) != DEGRADE_NONE)
+			(void)degrade_batch(&d, degrade_size(&d, 4), false);
+		(void)degrade_batch(&d, 4, true);
+	}
+	ck_assert_uint_eq(d.need, DEGRADE_CLEAN_MOST);
+	while (degrade_mode(&d) != DEGRADE_NONE)
+		(void)degrade_batch(&d, degrade_size(&d, 4), false);
+	for (unsigned i = 0; i < DEGRADE_CLEAN_MOST; i++)
+		(void)degrade_batch(&d, 4, false);
+	ck_assert_uint_eq(d.need, DEGRADE_CLEAN);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("modes");
+	TCase *tc = tcase_create("law");
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_test(tc, test_one_overload_cuts_once);
+	tcase_add_test(tc, test_settles_below_what_is_borne);
+	tcase_add_test(tc, test_comes_back_to_the_limit);
+	tcase_add_test(tc, test_latency);
+	tcase_add_test(tc, test_without_a_limit);
+	tcase_add_test(tc, test_new_limit);
+	tcase_add_test(tc, test_outage_counts_once);
+	tcase_add_test(tc, test_success_between_failures);
+	tcase_add_test(tc, test_probe);
+	tcase_add_test(tc, test_retry_after);
+	tcase_add_test(tc, test_halves_then_single_then_slower);
+	tcase_add_test(tc, test_way_back);
+	tcase_add_test(tc, test_relapses);
+	suite_add_tcase(suite, tc);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
