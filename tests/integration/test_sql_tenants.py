@@ -31,10 +31,10 @@ def tenants(db, queues=("q",), source='"jobq"."tenants"', role="jobq_worker"):
 
 
 def limits(row):
-    return tuple(row[name] for name in ("weight", "rate_limit", "rate_burst", "concurrency", "min_share", "rate_of"))
+    return tuple(row[name] for name in ("weight", "rate_limit", "rate_burst", "concurrency", "min_share"))
 
 
-NOTHING = (1, None, None, None, 0, None)
+NOTHING = (1, None, None, None, 0)
 
 
 def test_nothing_is_the_default_tier(db):
@@ -45,19 +45,20 @@ def test_nothing_is_the_default_tier(db):
 
 
 def test_the_nearest_row_wins_column_by_column(db):
+    """But rate limits, which hold one beside the other."""
     db.sql("INSERT INTO jobq.tiers (tier, queue, weight, rate_limit, rate_burst, concurrency, min_share) VALUES"
            " ('default', '*', NULL, '10/s', 3, NULL, NULL), ('gold', '*', 4, '100/s', 20, 8, 0.1), ('gold', 'sms', NULL, '600/min', NULL, NULL, 0.25)")
     db.sql("INSERT INTO jobq.tenants (id, tier) VALUES ('a', 'gold'), ('b', 'gold'), ('c', 'default'), ('d', 'unheard-of')")
     db.sql("INSERT INTO jobq.tenant_limits (tenant_id, queue, weight, rate_limit, rate_burst, concurrency) VALUES"
-           " ('b', '*', 2, 'off', NULL, 0), ('b', 'sms', NULL, '1/s', 1, NULL), ('nowhere', 'sms', NULL, NULL, NULL, 1)")
+           " ('b', '*', 2, 'off', 7, 0), ('b', 'sms', NULL, '1/s', 1, NULL), ('nowhere', 'sms', NULL, NULL, NULL, 1)")
     found = tenants(db, ("sms", "q"))
     want = {
-        ("tier default", "sms"): (1, "10/s", 3, None, 0, "tier"), ("tier default", "q"): (1, "10/s", 3, None, 0, "tier"),
-        ("tier gold", "sms"): (4, "600/min", None, 8, 0.25, "tier"), ("tier gold", "q"): (4, "100/s", 20, 8, 0.1, "tier"),
-        ("a", "sms"): (4, "600/min", None, 8, 0.25, "tier"), ("a", "q"): (4, "100/s", 20, 8, 0.1, "tier"),
-        ("b", "sms"): (2, "1/s", 1, 0, 0.25, "tenant"), ("b", "q"): (2, "off", None, 0, 0.1, "tenant"),
+        ("tier default", "sms"): (1, "10/s", 3, None, 0), ("tier default", "q"): (1, "10/s", 3, None, 0),
+        ("tier gold", "sms"): (4, "600/min", None, 8, 0.25), ("tier gold", "q"): (4, "100/s", 20, 8, 0.1),
+        ("a", "sms"): (4, None, None, 8, 0.25), ("a", "q"): (4, None, None, 8, 0.1),
+        ("b", "sms"): (2, "1/s", 1, 0, 0.25), ("b", "q"): (2, "off", 7, 0, 0.1),
         ("d", "sms"): NOTHING, ("d", "q"): NOTHING,
-        ("nowhere", "sms"): (1, "10/s", 3, 1, 0, "tier"), ("nowhere", "q"): (1, "10/s", 3, None, 0, "tier"),
+        ("nowhere", "sms"): (1, None, None, 1, 0), ("nowhere", "q"): NOTHING,
     }
     assert {key: limits(row) for key, row in found.items()} == want
     assert found["b", "q"]["tier"] == "gold" and found["nowhere", "q"]["tier"] == "default" and found["a", "q"]["active"] is True
@@ -95,7 +96,7 @@ def test_another_source(db):
 
 
 @pytest.mark.parametrize("columns, values", [
-    ("weight", "0"), ("weight", "-1"), ("weight", "1001"), ("weight", "'NaN'"), ("weight", "'infinity'"), ("min_share", "1.01"), ("min_share", "-0.1"),
+    ("weight", "0"), ("weight", "-1"), ("weight", "101"), ("weight", "'NaN'"), ("weight", "'infinity'"), ("min_share", "0.91"), ("min_share", "-0.1"),
     ("min_share", "'NaN'"), ("concurrency", "-1"), ("rate_limit", "'50'"), ("rate_limit", "'0/s'"), ("rate_limit", "'50/x'"), ("rate_limit", "'50 / s'"),
     ("rate_limit", "'-5/s'"), ("rate_limit", "'5/s; off'"), ("rate_limit", "E'5/s\\n'"), ("rate_limit", "'9999999999/s'"), ("rate_limit", "'1/99999d'"), ("rate_limit", "''"),
     ("rate_burst", "5"), ("rate_limit, rate_burst", "'5/s', 0"), ("queue", "'Q'"), ("queue", "''"), ("queue", "'**'"), ("queue", "NULL"),
