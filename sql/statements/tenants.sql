@@ -30,6 +30,6 @@ WITH queue AS (
     LEFT JOIN jobq.tenant_limits AS a ON a.tenant_id = n.id AND a.queue = '*'
     LEFT JOIN tier AS t ON t.tier = n.tier AND t.queue = q.queue
 )
-SELECT id, active, tier, string_agg(queue, ',' ORDER BY queue) AS queues, weight, rate_limit, rate_burst, concurrency, min_share
+SELECT id, active, tier, string_agg(queue, ',') AS queues, weight, rate_limit, rate_burst, concurrency, min_share
   FROM line GROUP BY id, active, tier, weight, rate_limit, rate_burst, concurrency, min_share
- ORDER BY id NULLS FIRST, tier, queues
+ ORDER BY id IS NOT NULL

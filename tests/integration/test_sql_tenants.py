@@ -40,7 +40,7 @@ NOTHING = (1, None, None, None, 0)
 def test_nothing_is_the_default_tier(db):
     db.sql("INSERT INTO jobq.tenants (id, name) VALUES ('plain', 'A plain one'), ('', 'jobs without a tenant')")
     found = tenants(db, ("q", "r"))
-    assert list(found) == [("tier default", "q"), ("tier default", "r")] and limits(found["tier default", "q"]) == NOTHING
+    assert sorted(found) == [("tier default", "q"), ("tier default", "r")] and limits(found["tier default", "q"]) == NOTHING
     assert tenants(db, ()) == {}
 
 
@@ -76,7 +76,7 @@ def test_a_tenant_is_one_row_where_its_queues_agree(db):
     body = READ.replace("%SOURCE%", "jobq.tenants")
     db.sql("PREPARE t AS " + "\n".join(line for line in body.splitlines() if not line.startswith("--")))
     rows = db.sql("EXECUTE t ('{a,b,c,d,e}')")
-    assert len(rows) == 1002 and {row[3] for row in rows} == {"a,b,c,d,e"}
+    assert len(rows) == 1002 and {tuple(sorted(row[3].split(","))) for row in rows} == {tuple("abcde")}
 
 
 def test_another_source(db):
