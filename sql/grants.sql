@@ -18,6 +18,9 @@ BEGIN
         GRANT USAGE ON SEQUENCE jobq.jobs_id_seq TO jobq_producer;
         GRANT EXECUTE ON FUNCTION jobq.priority, jobq.priority_from_level, jobq.enqueue, jobq.enqueue_many, jobq.cancel, jobq.retry,
             jobq.status, jobq.set_progress, jobq.complete TO jobq_producer;
+        IF to_regproc('jobq.watch_tenants') IS NOT NULL THEN -- of migration 2; it runs with its caller's rights
+            GRANT EXECUTE ON FUNCTION jobq.watch_tenants, jobq.tenants_changed TO jobq_producer;
+        END IF;
     END IF;
     IF to_regrole('jobq_reader') IS NOT NULL THEN
         GRANT USAGE ON SCHEMA jobq TO jobq_reader;

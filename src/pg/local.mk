@@ -21,4 +21,4 @@ sql-embed-force:
 .PHONY: sql-embed-force
 
 CLEANFILES += src/pg/sql_embed.c src/pg/sql_embed.c.new
-EXTRA_DIST += src/pg/embed.awk sql/migrations sql/roles.sql sql/grants.sql sql/statements
+EXTRA_DIST += src/pg/embed.awk sql/migrations sql/roles.sql sql/grants.sql sql/statements docs/tenants.md docs/decisions/rate-limits-over-nodes.md

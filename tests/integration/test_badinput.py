@@ -113,7 +113,7 @@ def test_no_schema(daemon, pg, db):
 
 def test_newer_schema(daemon, db):
     """A schema from the future (beyond the next version) is refused: no job is touched, status says why."""
-    db.sql("INSERT INTO jobq.migrations (number, name, checksum) SELECT n, 'future', repeat('0', 64) FROM generate_series(2, 9) n")
+    db.sql("INSERT INTO jobq.migrations (number, name, checksum) SELECT n, 'future', repeat('0', 64) FROM generate_series((SELECT max(number) FROM jobq.migrations) + 1, 99) n")
     job = db.enqueue("null", {})
     d = daemon(db, {"null": {}}).start(ready=False)
     d.wait_status(lambda s: s["database"]["state"] == "waiting" and s["database"]["last_error"], "the refusal in status")

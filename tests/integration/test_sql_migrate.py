@@ -1,11 +1,15 @@
 """`jobqctl migrate`: applies, repeats, prints, refuses; roles made, taken as they are, or none."""
+import os
 import subprocess
 import threading
 
 import pytest
 
-from harness.paths import JOBQCTL
+from harness.paths import JOBQCTL, SOURCE
 
+MIGRATIONS = sorted(name for name in os.listdir(f"{SOURCE}/sql/migrations") if name[0].isdigit())
+APPLIED = "".join(f"applied {name}\n" for name in MIGRATIONS)
+UP_TO_DATE = f"schema is up to date ({len(MIGRATIONS)})\n"
 NAMES = iter(range(1, 1000))
 
 
@@ -24,11 +28,11 @@ def migrate(pg, name, *options, user="postgres"):
 
 
 def test_applies_once(pg, empty):
-    assert migrate(pg, empty, "--plan") == (0, "would apply 0001_schema\n", "")
-    assert migrate(pg, empty, "--status") == (0, f"{'0001_schema':<24} not applied\n", "")
+    assert migrate(pg, empty, "--plan") == (0, APPLIED.replace("applied", "would apply"), "")
+    assert migrate(pg, empty, "--status") == (0, "".join(f"{name:<24} not applied\n" for name in MIGRATIONS), "")
     assert pg.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'jobq'", dbname=empty) == [(0,)]
-    assert migrate(pg, empty) == (0, "applied 0001_schema\n", "")
-    assert migrate(pg, empty) == (0, "schema is up to date (1)\n", "")
+    assert migrate(pg, empty) == (0, APPLIED, "")
+    assert migrate(pg, empty) == (0, UP_TO_DATE, "")
     assert migrate(pg, empty, "--plan")[1].startswith("nothing to do")
     assert "not applied" not in migrate(pg, empty, "--status")[1]
     row = pg.sql("SELECT i.id, i.database = current_database(), i.system_identifier = c.system_identifier FROM jobq.installation i, pg_control_system() c", dbname=empty)[0]
@@ -41,17 +45,29 @@ def test_printed_is_the_same(pg, empty, db):
     assert code == 0
     done = subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", pg.dsn(empty)], input=text, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert migrate(pg, empty)[1] == "schema is up to date (1)\n"
+    assert migrate(pg, empty)[1] == UP_TO_DATE
     for sql in ("SELECT number, name, checksum FROM jobq.migrations",
                 "SELECT proname, prosrc, proconfig, proacl::text FROM pg_proc WHERE pronamespace = 'jobq'::regnamespace ORDER BY 1",
                 "SELECT relname, relkind::text, relacl::text, reloptions FROM pg_class WHERE relnamespace = 'jobq'::regnamespace ORDER BY 1"):
         assert pg.sql(sql, dbname=empty) == db.sql(sql)
 
 
+def test_one_after_the_other(pg, empty):
+    """An installation of the first version, with a job in it, gets what is missing."""
+    first = migrate(pg, empty, "--print")[1].split("\nBEGIN;\n")[1]
+    done = subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", pg.dsn(empty)], input="BEGIN;\n" + first, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    pg.sql("SELECT jobq.enqueue('sms', '{}', 'acme')", dbname=empty)
+    assert migrate(pg, empty) == (0, APPLIED.split("\n", 1)[1], "")
+    assert pg.sql("SELECT tenant_id FROM jobq.jobs", dbname=empty) == [("acme",)]
+    assert pg.sql("SELECT has_table_privilege('jobq_worker', 'jobq.tenants', 'UPDATE'), has_function_privilege('jobq_producer', 'jobq.watch_tenants(regclass)', 'EXECUTE'),"
+                  " has_function_privilege('public', 'jobq.lease_rate(bigint, jsonb)', 'EXECUTE')", dbname=empty) == [(True, True, False)]
+
+
 @pytest.mark.parametrize("damage, says", [
     ("UPDATE jobq.migrations SET checksum = 'x'", "checksum"),
-    ("UPDATE jobq.migrations SET number = 2", "row is missing"),
-    ("INSERT INTO jobq.migrations (number, name, checksum) VALUES (2, '0002_later', 'x')", "this build knows 1"),
+    ("DELETE FROM jobq.migrations WHERE number = 1", "row is missing"),
+    (f"INSERT INTO jobq.migrations (number, name, checksum) VALUES ({len(MIGRATIONS) + 1}, 'later', 'x')", f"this build knows {len(MIGRATIONS)}"),
     ("DROP SCHEMA jobq CASCADE; CREATE SCHEMA jobq", "not ours"),
 ])
 def test_refuses(pg, db, damage, says):
@@ -68,7 +84,7 @@ def test_many_at_once(pg, empty):
         thread.start()
     for thread in threads:
         thread.join(120)
-    assert sorted(c[:2] for c in codes) == [(0, "applied 0001_schema\n")] + [(0, "schema is up to date (1)\n")] * 3, codes
+    assert sorted(c[:2] for c in codes) == [(0, APPLIED)] + [(0, UP_TO_DATE)] * 3, codes
 
 
 def test_failure_leaves_nothing(pg, empty):
@@ -86,7 +102,7 @@ def test_roles_none(pg, empty):
     """No roles: everything belongs to whoever migrated, and that user can do everything."""
     pg.sql(f"CREATE ROLE m_app LOGIN; GRANT CREATE ON DATABASE {empty} TO m_app", dbname=empty)
     try:
-        assert migrate(pg, empty, "--roles", "none", user="m_app")[:2] == (0, "applied 0001_schema\n")
+        assert migrate(pg, empty, "--roles", "none", user="m_app")[:2] == (0, APPLIED)
         with pg.connect(empty, "m_app") as connection, connection.cursor() as cursor:
             cursor.execute("SELECT jobq.cancel(jobq.enqueue('sms'))")
             assert cursor.fetchone()[0] == "cancelled"
