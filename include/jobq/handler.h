@@ -48,8 +48,16 @@ struct jobq_batch {
 	struct jobq_job *const *jobs;
 };
 
+/* What an outcome tells of the receiver, beside the job: the queue's rate and its gate follow it. */
+enum jobq_cause {
+	JOBQ_CAUSE_NONE,    /* nothing: it answered, or was not asked */
+	JOBQ_CAUSE_REFUSED, /* it wants less: 429, "too many" */
+	JOBQ_CAUSE_DOWN     /* it could not: no connection, 5xx, no answer in time */
+};
+
 struct jobq_outcome {
 	enum jobq_outcome_kind kind;
+	enum jobq_cause cause;
 	int64_t after_ns;    /* RETRY, SNOOZE: not before; -1 = as the queue's backoff says */
 	const char *error;   /* any bytes; the worker cleans and clips them; NULL = none */
 	size_t error_len;
@@ -78,6 +86,9 @@ struct jobq_handler {
 	/* How many of its jobs may be begun at a time (its connections, say): the rest waits before jobq_admit's door, where it has
 	 * taken no token of the rate limit. Asked once, after open. NULL: as many as there are. */
 	size_t (*width)(void *state);
+	/* What the job takes of a rate limit by weight (`rate_unit`: segments, recipients), >= 1. Called at the door, before `go`;
+	 * NULL: one a job. */
+	int64_t (*cost)(void *state, const struct jobq_job *job);
 };
 #define JOBQ_HANDLER_OUTSIDE 1u /* its effect leaves this machine: a job begun and without outcome is `uncertain` */
 #define JOBQ_HANDLER_OVERLAP 2u /* a batch frees its turn (`concurrency`) when its last job has begun: stragglers hold nobody up */
