@@ -25,7 +25,7 @@ def test_a_tenant_at_its_limit_holds_back_nobody(daemon, db, receiver):
     db.sql("INSERT INTO jobq.tenant_limits (tenant_id, queue, rate_limit) VALUES ('slow', 'sms', '20/s')")
     d.start()
     wait_until(lambda: len(receiver.effects()) > 20, "the slow tenant's messages")
-    assert why(d, db, "slow") == ["rate_tenant"]
+    wait_until(lambda: why(d, db, "slow") == ["rate_tenant"], "the reason")
     enqueue(db, "quick", 300)
     wait_until(lambda: len(of(receiver.effects(), "quick")) == 300, "the others' messages")
     assert len(of(receiver.effects(), "slow")) < 150
@@ -58,7 +58,7 @@ def test_a_tier_shares_one_limit(daemon, db, receiver):
     d = daemon(db, {"sms": {**receiver.queue_keys(), "workers": 3}}).start()
     wait_until(lambda: len(of(receiver.effects(), "paid")) == 60, "the other tier's messages")
     wait_until(lambda: len(receiver.effects()) > 100, "the tier's messages")
-    assert why(d, db, "f1") == ["rate_tier"]
+    wait_until(lambda: why(d, db, "f1") == ["rate_tier"], "the reason")
     free = of(receiver.effects(), "f1", "f2", "f3")
     assert all(len(of(free, t)) > 0 for t in ("f1", "f2", "f3"))
     db.settle("sms", 20)
@@ -72,7 +72,7 @@ def test_concurrency_of_a_tenant(daemon, db, receiver):
         enqueue(db, tenant, 20)
     d = daemon(db, {"sms": {**receiver.queue_keys(), "workers": 3, "tenant_concurrency": 2}}).start()
     wait_until(lambda: len(receiver.effects()) > 8, "deliveries")
-    assert "tenant_concurrency" in why(d, db, "a")
+    wait_until(lambda: "tenant_concurrency" in why(d, db, "a"), "the reason")
     db.settle("sms", 30)
     effects = receiver.effects()
     for tenant in ("a", "b"):
