@@ -12,4 +12,5 @@ libhandlers_a_SOURCES = \
 	src/handlers/sms_json.c \
 	src/handlers/sms_kannel.c \
 	src/handlers/sms_message.c src/handlers/sms_message.h \
-	src/handlers/template.c src/handlers/template.h
+	src/handlers/template.c src/handlers/template.h \
+	src/handlers/url.c src/handlers/url.h
