@@ -1,9 +1,8 @@
 /*
- * handlers/http.c: libcurl's multi interface on libevent (see http.h).
+ * handlers/http.c: one request a call, over libcurl (see http.h).
  *
- * Runs in a worker. Owns the multi handle, one event a socket, one timer, and the easy handles, which are kept for the next
- * call together with their connections. libcurl tells which sockets to watch and when to wake it; everything else happens in
- * http_collect. TLS peers are verified, proxies of the environment are not used, bodies are bounded.
+ * Runs in a worker. Owns its multi handle (curlev.c) and the easy handles, which are kept for the next call together with their
+ * connections. TLS peers are verified, proxies of the environment are not used, bodies are bounded.
  *
  * Invariant: `sent` is set by libcurl's pre-request callback, right before the first byte of a request may leave. If
  * libcurl comes there twice for one call it wants to repeat the request on a fresh connection; then the call is broken off,
@@ -16,7 +15,6 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +23,8 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
+#include "handlers/curlev.h"
 #include "handlers/url.h"
 
 #define CONNECT_MS 10000L      /* to reach the receiver; the answer has the job's own timeout */
@@ -48,68 +46,11 @@ struct http_call {
 };
 
 struct http {
-	struct event_base *base;
-	CURLM *multi;
-	struct event *timer;
+	struct curlev *curlev;
+	CURLM *multi; /* its */
 	char *user_agent;
 	TAILQ_HEAD(, http_call) idle;
 };
-
-static void http_collect(struct http *h);
-
-static void http_act(struct http *h, curl_socket_t fd, int what)
-{
-	int running;
-	CURLMcode code = curl_multi_socket_action(h->multi, fd, what, &running);
-
-	if (code != CURLM_OK)
-		log_error("libcurl: %s", curl_multi_strerror(code));
-	http_collect(h);
-}
-
-static void http_on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	http_act(arg, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static void http_on_socket(evutil_socket_t fd, short what, void *arg)
-{
-	http_act(arg, fd, ((what & EV_READ) ? CURL_CSELECT_IN : 0) | ((what & EV_WRITE) ? CURL_CSELECT_OUT : 0));
-}
-
-static int http_set_timer(CURLM *multi, long ms, void *arg)
-{
-	struct http *h = arg;
-	struct timeval tv = clock_timeval(ms * NS_PER_MS);
-
-	(void)multi;
-	if (ms < 0)
-		return event_del(h->timer);
-	return event_add(h->timer, &tv);
-}
-
-static int http_set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
-{
-	struct http *h = arg;
-	struct event *ev = socketp;
-	short watch = EV_PERSIST;
-
-	(void)easy;
-	if (ev != NULL)
-		event_free(ev);
-	if (what == CURL_POLL_REMOVE)
-		return curl_multi_assign(h->multi, fd, NULL) == CURLM_OK ? 0 : -1;
-	if (what != CURL_POLL_OUT)
-		watch |= EV_READ;
-	if (what != CURL_POLL_IN)
-		watch |= EV_WRITE;
-	ev = event_new(h->base, fd, watch, http_on_socket, h);
-	if (ev == NULL || event_add(ev, NULL) != 0)
-		mem_exhausted(0);
-	return curl_multi_assign(h->multi, fd, ev) == CURLM_OK ? 0 : -1;
-}
 
 static int http_on_request(void *arg, char *remote, char *local, int remote_port, int local_port)
 {
@@ -202,46 +143,32 @@ static void http_read_reply(struct http_call *call, CURLcode code, struct http_r
 	r->body_len = call->body.len;
 }
 
-static void http_collect(struct http *h)
+static void http_collect(void *arg, CURL *easy, CURLcode code)
 {
+	struct http *h = arg;
 	struct http_reply reply;
-	CURLMsg *msg;
-	char *call;
-	int left;
+	char *private;
 
-	while ((msg = curl_multi_info_read(h->multi, &left)) != NULL) {
-		CURLcode code = msg->data.result;
-		CURL *easy = msg->easy_handle;
-
-		if (msg->msg != CURLMSG_DONE || curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call) != CURLE_OK)
-			continue;
-		struct http_call *c = (struct http_call *)(void *)call;
-		(void)curl_multi_remove_handle(h->multi, easy); /* fails for a handle that is not in it, and this one is */
-		http_read_reply(c, code, &reply);
-		c->done(c->arg, &reply);
-		http_park(c);
-	}
+	if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private) != CURLE_OK)
+		return;
+	struct http_call *call = (struct http_call *)(void *)private;
+	(void)curl_multi_remove_handle(h->multi, easy); /* fails for a handle that is not in it, and this one is */
+	http_read_reply(call, code, &reply);
+	call->done(call->arg, &reply);
+	http_park(call);
 }
 
 struct http *http_new(struct event_base *base, size_t max_connections, const char *user_agent, char *err, size_t errlen)
 {
 	struct http *h = xcalloc(1, sizeof *h);
 
-	h->base = base;
 	h->user_agent = xstrdup(user_agent);
 	TAILQ_INIT(&h->idle);
-	bool good = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK && (h->multi = curl_multi_init()) != NULL
-		&& (h->timer = event_new(base, -1, 0, http_on_timer, h)) != NULL
-		&& curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, http_set_socket) == CURLM_OK
-		&& curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h) == CURLM_OK
-		&& curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, http_set_timer) == CURLM_OK
-		&& curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h) == CURLM_OK
-		&& curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)max_connections) == CURLM_OK
-		&& curl_multi_setopt(h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)max_connections) == CURLM_OK;
-	if (good)
+	h->curlev = curlev_new(base, max_connections, http_collect, h, err, errlen);
+	if (h->curlev != NULL) {
+		h->multi = curlev_multi(h->curlev);
 		return h;
-	if (snprintf(err, errlen, "cannot set libcurl up (%s)", curl_version()) < 0)
-		err[0] = '\0';
+	}
 	http_free(h);
 	return NULL;
 }
@@ -254,13 +181,9 @@ void http_free(struct http *h)
 		TAILQ_REMOVE(&h->idle, call, link);
 		http_free_call(call);
 	}
-	if (h->multi != NULL)
-		(void)curl_multi_cleanup(h->multi); /* with no easy handle in it, this cannot fail */
-	if (h->timer != NULL)
-		event_free(h->timer);
+	curlev_free(h->curlev);
 	free(h->user_agent);
 	free(h);
-	curl_global_cleanup();
 }
 
 bool http_header(struct http_request *r, const char *name, const char *value, size_t len)
