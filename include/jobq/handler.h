@@ -34,7 +34,10 @@ struct jobq_job {
 	const char *user_id; /* "" = none */
 	const char *payload; /* JSON text, NUL terminated, of a PostgreSQL jsonb */
 	size_t payload_len;
+	const char *result;  /* JSON that an earlier attempt left with its RETRY, SNOOZE or UNCERTAIN; "" = none */
+	size_t result_len;
 	int64_t deadline_us; /* database time, microseconds since 1970; 0 = none */
+	int64_t created_us;  /* the same clock: when it was enqueued */
 	int priority;        /* 1, 2, 5, 10 */
 	int attempt;         /* 1 = the first */
 	int max_retries;
@@ -63,7 +66,7 @@ struct jobq_outcome {
 	int64_t after_ns;    /* RETRY, SNOOZE: not before; -1 = as the queue's backoff says */
 	const char *error;   /* any bytes; the worker cleans and clips them; NULL = none */
 	size_t error_len;
-	const char *result;  /* JSON text, or NULL */
+	const char *result;  /* JSON text, or NULL; of a job that is not over: kept, and given to its next attempt */
 	size_t result_len;
 };
 

@@ -75,7 +75,7 @@ struct job {
 	struct claim *claim;
 	struct worker *worker;   /* ASSIGNED and ENDED: who holds it; NULL when it is gone */
 	uint32_t slot, slot_generation; /* ASSIGNED: of the worker, known even before it says hello again */
-	int64_t run_at_us, due_us, deadline_us;
+	int64_t run_at_us, due_us, deadline_us, created_us;
 	int retry_count, max_retries;   /* max_retries resolved */
 	int crashes;
 	enum job_state state;
@@ -99,8 +99,8 @@ struct job {
 	TAILQ_ENTRY(job) link;   /* worker->jobs or d->adopted; then d->fates; then the round's list */
 	UT_hash_handle hh;
 	/* texts, in one allocation behind the struct */
-	const char *tenant, *type, *user_id, *payload;
-	uint32_t tenant_len, type_len, user_id_len, payload_len;
+	const char *tenant, *type, *user_id, *payload, *prior; /* prior: the row's result, which an earlier attempt left */
+	uint32_t tenant_len, type_len, user_id_len, payload_len, prior_len;
 };
 TAILQ_HEAD(job_list, job);
 
@@ -233,8 +233,8 @@ bool dispatcher_may_claim(const struct dispatcher *d);
 struct job_row { /* a row as the claim or the recovery returned it */
 	int64_t id, token, run_at_us, created_at_us, deadline_us;
 	int priority, retry_count, max_retries, crashes; /* max_retries -1 = the queue's */
-	const char *tenant, *type, *user_id, *payload;
-	size_t tenant_len, type_len, user_id_len, payload_len;
+	const char *tenant, *type, *user_id, *payload, *prior;
+	size_t tenant_len, type_len, user_id_len, payload_len, prior_len;
 };
 struct job *job_new(struct dispatcher *d, struct queue *queue, const struct job_row *row);
 void job_free(struct dispatcher *d, struct job *job); /* its claim loses it; it must be in no list and not buffered */
