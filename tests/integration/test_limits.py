@@ -13,6 +13,11 @@ def of(effects, *tenants):
     return [e for e in effects if e["text"].split(":")[0] in tenants]
 
 
+def most(rate):
+    """What one second at the receiver may hold: the rate, its burst of 0.1 s, and 0.1 s for the ways there, which differ."""
+    return rate + max(1, rate // 10) + max(1, rate // 10)
+
+
 def why(d, db, tenant):
     job = db.one("SELECT max(id) FROM jobq.jobs_live WHERE tenant_id = %s", (tenant,))
     return [r["code"] for r in d.json("why", str(job))["reasons"]]
@@ -31,7 +36,7 @@ def test_a_tenant_at_its_limit_holds_back_nobody(daemon, db, receiver):
     assert len(of(receiver.effects(), "slow")) < 150
     db.settle("sms", 20)
     slow = of(receiver.effects(), "slow")
-    assert most_in_a_second(slow) <= 22
+    assert most_in_a_second(slow) <= most(20)
     span = slow[-1]["m"] - slow[0]["m"]
     assert 148 / span > 14, f"{148 / span:.1f}/s of 20/s"
     assert db.one("SELECT max(retry_count) FROM jobq.jobs") == 0
@@ -46,7 +51,7 @@ def test_the_database_is_not_asked_for_what_may_not_go(daemon, db, receiver):
     claimed = db.one("SELECT count(*) FROM jobq.jobs_live WHERE status <> 'pending'")
     assert claimed <= 4, f"{claimed} jobs claimed ahead of a limit of 10/s"
     db.settle("sms", 20)
-    assert most_in_a_second(receiver.effects()) <= 11
+    assert most_in_a_second(receiver.effects()) <= most(10)
 
 
 def test_a_tier_shares_one_limit(daemon, db, receiver):
@@ -62,7 +67,7 @@ def test_a_tier_shares_one_limit(daemon, db, receiver):
     free = of(receiver.effects(), "f1", "f2", "f3")
     assert all(len(of(free, t)) > 0 for t in ("f1", "f2", "f3"))
     db.settle("sms", 20)
-    assert most_in_a_second(of(receiver.effects(), "f1", "f2", "f3")) <= 33
+    assert most_in_a_second(of(receiver.effects(), "f1", "f2", "f3")) <= most(30)
 
 
 def test_concurrency_of_a_tenant(daemon, db, receiver):
@@ -114,7 +119,7 @@ def test_limits_survive_the_dispatcher(daemon, db, receiver):
         os.kill(d.pid("dispatcher"), 9)
     db.sql("INSERT INTO jobq.tenant_limits (tenant_id, queue, rate_limit) VALUES ('else', '*', '1/h')")
     db.settle("sms", 30)
-    assert most_in_a_second(receiver.attempts()) <= 22 and len({e["text"] for e in receiver.effects()}) == 120
+    assert most_in_a_second(receiver.attempts()) <= most(20) and len({e["text"] for e in receiver.effects()}) == 120
 
 
 def test_a_changed_limit_holds_at_once(daemon, db, receiver):
@@ -145,4 +150,4 @@ def test_segments_are_counted(daemon, db, receiver):
     db.enqueue_many([{"queue": "sms", "tenant_id": "t", "payload": {"to": "+358401", "text": f"{n:03d}" + "x" * 400}} for n in range(40)])
     daemon(db, {"sms": {**receiver.queue_keys(), "rate_limit": "60/s", "rate_unit": "segments"}}).start()
     db.settle("sms", 20)
-    assert most_in_a_second(receiver.effects()) <= 22
+    assert most_in_a_second(receiver.effects()) <= most(20)
