@@ -37,6 +37,11 @@ unit_shm_hist_SOURCES = tests/unit/test_shm_hist.c
 unit_shm_hist_CFLAGS = $(UNIT_CFLAGS)
 unit_shm_hist_LDADD = libshm.a libbase.a $(UNIT_LIBS)
 
+check_PROGRAMS += unit_shm_decision
+unit_shm_decision_SOURCES = tests/unit/test_shm_decision.c
+unit_shm_decision_CFLAGS = $(UNIT_CFLAGS)
+unit_shm_decision_LDADD = libshm.a libbase.a $(UNIT_LIBS)
+
 check_PROGRAMS += unit_shm_cell
 unit_shm_cell_SOURCES = tests/unit/test_shm_cell.c
 unit_shm_cell_CFLAGS = $(UNIT_CFLAGS)
@@ -211,6 +216,11 @@ check_PROGRAMS += unit_pg_pool
 unit_pg_pool_SOURCES = tests/unit/test_pg_pool.c tests/unit/fake_pg.c tests/unit/fake_pg.h
 unit_pg_pool_CFLAGS = $(UNIT_CFLAGS)
 unit_pg_pool_LDADD = libpg.a libbase.a $(PQ_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += unit_http_public
+unit_http_public_SOURCES = tests/unit/test_http_public.c
+unit_http_public_CFLAGS = $(UNIT_CFLAGS)
+unit_http_public_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(CURL_LIBS)
 
 # lines and branches of src/queue that the unit programs run; fails below 95% and 90%
 dist_check_SCRIPTS += tests/unit/coverage.sh
