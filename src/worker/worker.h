@@ -24,6 +24,7 @@
 #include <uthash.h>
 
 struct event;
+struct pg_pool;
 struct stream;
 struct worker;
 
@@ -134,6 +135,10 @@ struct worker {
 	/* begun.c */
 	struct buf news;          /* bodies of a BEGUN frame */
 	uint32_t nnews;
+	/* pool.c */
+	struct pg_pool *connections; /* the handler's; NULL: its queue has none */
+	struct shm_pool_use *pool_row;
+	uint64_t pool_base[POOL_STAT_COUNT];
 
 	/* timeout.c */
 	struct event *timeout;
