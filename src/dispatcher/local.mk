@@ -18,6 +18,7 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/outcome.c \
 	src/dispatcher/recover.c \
 	src/dispatcher/roster.c src/dispatcher/roster.h \
+	src/dispatcher/slices.c src/dispatcher/slices.h \
 	src/dispatcher/sweep.c \
 	src/dispatcher/tick.c \
 	src/dispatcher/upkeep.c \
