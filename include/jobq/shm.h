@@ -83,6 +83,7 @@ struct shm_limit { /* GCRA; see queue/gcra.h and shm/limit.h */
 	shm_i64 tat_ns;      /* MANY writers, by compare-and-swap: theoretical arrival time, mono */
 	shm_i64 interval_ns; /* dispatcher: ns a unit; 0 = no limit */
 	shm_i64 burst_ns;    /* dispatcher: how far tat may lie ahead of now */
+	shm_i64 until_ns;    /* dispatcher: nothing is taken from then on, mono; 0 = no end; LIMIT_CHANGING while the law is changed */
 };
 
 struct shm_global {

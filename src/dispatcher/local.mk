@@ -15,6 +15,8 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/leaf.c src/dispatcher/leaf.h \
 	src/dispatcher/node.c \
 	src/dispatcher/outcome.c \
+	src/dispatcher/pace.c src/dispatcher/pace.h \
+	src/dispatcher/receiver.c src/dispatcher/receiver.h \
 	src/dispatcher/recover.c \
 	src/dispatcher/sweep.c \
 	src/dispatcher/tick.c \
