@@ -362,6 +362,8 @@ static size_t gather(struct dispatcher *d, struct call *calls[CALLS_MAX])
 	for (job = TAILQ_FIRST(&d->fates); job && taken < ROUND_MAX && ncalls < CALLS_MAX; job = next) {
 		next = TAILQ_NEXT(job, link);
 		int32_t expire_on;
+		if (job->doubt)
+			continue;
 		enum kind kind = kind_of(d, job, &expire_on);
 		if (expire_on && !leaf_there(d, leaf_of(expire_on))) {
 			leaf_make(d, expire_on);
