@@ -151,3 +151,19 @@ def test_segments_are_counted(daemon, db, receiver):
     daemon(db, {"sms": {**receiver.queue_keys(), "rate_limit": "60/s", "rate_unit": "segments"}}).start()
     db.settle("sms", 20)
     assert len(receiver.effects()) == 40 and most_in_a_second(receiver.effects()) <= most(20)
+
+
+def test_nodes_share_a_limit(daemon, db, receiver):
+    """Three nodes keep 50/s together, each has some of it; when two leave, the third has all of it again."""
+    enqueue(db, "t", 1000)
+    keys = {**receiver.queue_keys(), "workers": 2, "rate_limit": "50/s", "on_uncertain": "retry"}
+    nodes = [daemon(db, {"sms": keys}, node=f"n{i}", lease="3s").start() for i in range(3)]
+    wait_until(lambda: len(receiver.effects()) > 50, "deliveries")
+    wait_until(lambda: all(d.queue_status("sms")["completed"] > 30 for d in nodes), "deliveries of every node")
+    shared = len(receiver.attempts())
+    for d in nodes[1:]:
+        d.stop()
+    wait_until(lambda: len(receiver.attempts()) > shared + 250, "deliveries of the node that is left", 60)
+    assert most_in_a_second(receiver.attempts()) <= most(50)
+    alone = receiver.attempts()[-150:]
+    assert 150 / (alone[-1]["m"] - alone[0]["m"]) > 35
