@@ -15,6 +15,7 @@ from harness.wait import wait_until
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "shared_buffers": "'512MB'", "max_wal_size": "'8GB'",
            "checkpoint_timeout": "'30min'", "shared_preload_libraries": "pg_stat_statements", "track_io_timing": "off"}
 PAYLOAD = {"filler": "x" * 134}
+PAIRS = 5
 
 
 class Stage:
@@ -101,3 +102,18 @@ def pss_mb(daemon):
 def quiet(stage):
     """Waits until nothing of the server is busy with what was before (autovacuum, a checkpoint)."""
     wait_until(lambda: not stage.server.sql("SELECT 1 FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'"), "autovacuum to be done", 300)
+
+
+def pairs(stage):
+    return 1 if stage.quick else PAIRS
+
+
+def lines_of(path):
+    with open(path, encoding="ascii") as f:
+        return [line.split() for line in f]
+
+
+def statements(stage):
+    """Statements that the daemon's role has had executed in the bench's database."""
+    return float(stage.db.one("SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid"
+                        " WHERE r.rolname = 'jobq_worker' AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"))
