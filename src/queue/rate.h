@@ -14,7 +14,8 @@
  *
  * One request in RATE_SHARE (over some two seconds) may be refused: a recipient that is always refused slows nobody. Latency is a
  * weaker sign, since it may rise for reasons that sending less does not mend: it cuts no deeper than RATE_LATENCY_FLOOR, only where
- * there is a rate, and its base, the average of a thousand requests, comes to take any latency that lasts for normal.
+ * there is a rate. Latency is the median of the last RATE_RECENT requests, so that a few that hang (one in twenty for seconds) are no
+ * rise; its base, the average of that over a thousand, comes to take any latency that lasts for normal.
  */
 #ifndef JOBQ_QUEUE_RATE_H
 #define JOBQ_QUEUE_RATE_H
@@ -28,6 +29,7 @@
 #define RATE_LATENCY_FLOOR 0.25
 #define RATE_LATENCY_SEEN 16u
 #define RATE_SHARE 20
+#define RATE_RECENT 32u
 
 struct rate_state {
 	double limit;     /* units a second; 0 = none */
@@ -35,8 +37,10 @@ struct rate_state {
 	double ceiling;   /* limit, or what the first refusal found */
 	double refused_at; /* effective when it was refused last; 0 = never */
 	int64_t cut_ns, raised_ns;
-	double base_ns, recent_ns; /* latency: a slow and a quick average */
-	uint32_t seen, fresh;      /* requests measured; those since the last cut */
+	int64_t recent_ns[RATE_RECENT]; /* latencies, a ring */
+	double base_ns;
+	uint32_t seen, fresh;      /* requests measured, to a thousand; those since the last cut */
+	uint32_t turn;             /* the ring's next place */
 	double accepted, refused;  /* requests, halved every second */
 	int64_t halved_ns;
 	uint64_t cuts, raises;

@@ -11,7 +11,7 @@ from harness.http import Receiver
 from harness.paths import SOURCE
 from stage import cpu_of, lines_of, percentile, statements
 
-PAYLOAD = "INSERT INTO jobq.jobs_live (queue, tenant_id, payload) SELECT %s, %s, jsonb_build_object('to', '+35840' || n, 'text', %s || ':' || n) FROM generate_series(1, %s) n"
+PAYLOAD = "INSERT INTO jobq.jobs_live (queue, tenant_id, payload) SELECT %s, %s, jsonb_build_object('to', '+35840' || 1000000 + n, 'text', %s || ':' || n) FROM generate_series(1, %s) n"
 
 
 class Far(Receiver):

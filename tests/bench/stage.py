@@ -65,7 +65,7 @@ class Stage:
 
     def daemon(self, queues, **jobqd):
         self.daemons += 1
-        return Daemon(os.path.join(self.dir, f"n{self.daemons}"), self.db.dsn(), queues, log_level="warn", **{"poll_max": "5s", **jobqd})
+        return Daemon(os.path.join(self.dir, f"n{self.daemons}"), self.db.dsn(), queues, **{"poll_max": "5s", "log_level": "warn", **jobqd})
 
     def preload(self, jobs, tenants=20):
         """The same state before every run: an empty table, freshly loaded and analysed, nothing left for autovacuum or a checkpoint."""
