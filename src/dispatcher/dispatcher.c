@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "dispatcher/exceeded.h"
 #include "jobq/exit.h"
 #include "shm/cell.h"
 #include "shm/limit.h"
@@ -201,6 +202,8 @@ static void every_second(struct dispatcher *d, int64_t now)
 		node_renew(d);
 	workers_second(d);
 	counts_publish(d);
+	trend_second(d);
+	exceeded_second(d);
 	counts_second(d);
 	tick_second(d);
 	sweep_second(d);
@@ -221,6 +224,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		workers_bury(d);
 	probe_gates(d, now);
 	learn_step(d);
+	exceeded_look(d);
 	if (now >= d->next_second_ns)
 		every_second(d, now);
 	lanes_check(d);
@@ -364,6 +368,7 @@ static void start(struct dispatcher *d, struct child *child)
 		d->random = (uint64_t)clock_mono_ns();
 	atomic_store(&d->global->lease_deadline_boot_ns, 0);
 	start_queues(d);
+	exceeded_start(d);
 	start_events(d);
 	control_start(d);
 	db_start(d);
@@ -372,6 +377,7 @@ static void start(struct dispatcher *d, struct child *child)
 static void stop(struct dispatcher *d)
 {
 	db_stop(d);
+	exceeded_stop(d);
 	for (size_t i = 0; i < d->nqueues; i++) {
 		backlog_free(&d->queues[i].backlog);
 		buffer_free(&d->queues[i].buffer);

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/exceeded.h"
 #include "jobq/handler.h"
 #include "queue/retry.h"
 #include "shm/cell.h"
@@ -128,6 +129,7 @@ static void measure(struct dispatcher *d, struct job *job, const struct msg_outc
 	int64_t due_real_us = job->due_us - d->db_offset_us;
 	shm_hist_add(&job->queue->shm->pickup_us, begun_real_us - due_real_us);
 	job->run_ms = (double)(m->ended_ns - m->begun_ns) / (double)NS_PER_MS;
+	exceeded_sent(job->queue, job->tenant, 1);
 }
 
 static void log_outcome(struct dispatcher *d, const struct job *job, const char *outcome)
