@@ -37,6 +37,11 @@ unit_shm_hist_SOURCES = tests/unit/test_shm_hist.c
 unit_shm_hist_CFLAGS = $(UNIT_CFLAGS)
 unit_shm_hist_LDADD = libshm.a libbase.a $(UNIT_LIBS)
 
+check_PROGRAMS += unit_shm_decision
+unit_shm_decision_SOURCES = tests/unit/test_shm_decision.c
+unit_shm_decision_CFLAGS = $(UNIT_CFLAGS)
+unit_shm_decision_LDADD = libshm.a libbase.a $(UNIT_LIBS)
+
 check_PROGRAMS += unit_shm_cell
 unit_shm_cell_SOURCES = tests/unit/test_shm_cell.c
 unit_shm_cell_CFLAGS = $(UNIT_CFLAGS)
@@ -201,6 +206,16 @@ unit_day_SOURCES = tests/unit/test_day.c tests/bench/day.c tests/bench/day.h tes
 unit_day_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
 unit_day_CFLAGS = $(UNIT_CFLAGS)
 unit_day_LDADD = libqueue.a libbase.a $(UNIT_LIBS) -lm
+
+check_PROGRAMS += unit_url
+unit_url_SOURCES = tests/unit/test_url.c
+unit_url_CFLAGS = $(UNIT_CFLAGS)
+unit_url_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(CURL_LIBS)
+
+check_PROGRAMS += unit_http_public
+unit_http_public_SOURCES = tests/unit/test_http_public.c
+unit_http_public_CFLAGS = $(UNIT_CFLAGS)
+unit_http_public_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(CURL_LIBS)
 
 # lines and branches of src/queue that the unit programs run; fails below 95% and 90%
 dist_check_SCRIPTS += tests/unit/coverage.sh

@@ -34,7 +34,10 @@ struct jobq_job {
 	const char *user_id; /* "" = none */
 	const char *payload; /* JSON text, NUL terminated, of a PostgreSQL jsonb */
 	size_t payload_len;
+	const char *result;  /* JSON that an earlier attempt left with its RETRY, SNOOZE or UNCERTAIN; "" = none */
+	size_t result_len;
 	int64_t deadline_us; /* database time, microseconds since 1970; 0 = none */
+	int64_t created_us;  /* the same clock: when it was enqueued */
 	int priority;        /* 1, 2, 5, 10 */
 	int attempt;         /* 1 = the first */
 	int max_retries;
@@ -50,10 +53,12 @@ struct jobq_batch {
 
 /* What an outcome tells of the receiver, beside the job: the queue's rate and its gate follow it. */
 enum jobq_cause {
-	JOBQ_CAUSE_NONE,    /* nothing: it answered, or was not asked */
-	JOBQ_CAUSE_REFUSED, /* it wants less: 429, "too many" */
-	JOBQ_CAUSE_DOWN     /* it could not: no connection, 5xx, no answer in time */
-};
+	JOBQ_CAUSE_NONE,     /* nothing: it answered, or was not asked */
+	JOBQ_CAUSE_REFUSED,  /* it wants less: 429, "too many" */
+	JOBQ_CAUSE_DOWN,     /* it could not: 5xx, no answer in time */
+	JOBQ_CAUSE_UNREACHED, /* it was not there: no name, no connection. Whatever the job: it burns no try */
+	JOBQ_CAUSES
+}; /* REFUSED, DOWN with after_ns > 0: it said when (Retry-After); until then the queue's gate is shut. -1: it did not */
 
 struct jobq_outcome {
 	enum jobq_outcome_kind kind;
@@ -61,7 +66,7 @@ struct jobq_outcome {
 	int64_t after_ns;    /* RETRY, SNOOZE: not before; -1 = as the queue's backoff says */
 	const char *error;   /* any bytes; the worker cleans and clips them; NULL = none */
 	size_t error_len;
-	const char *result;  /* JSON text, or NULL */
+	const char *result;  /* JSON text, or NULL; of a job that is not over: kept, and given to its next attempt */
 	size_t result_len;
 };
 

@@ -260,6 +260,14 @@ static void param_errors(struct pg_params *p, const struct call *call)
 	pg_array_end(p);
 }
 
+static void param_results(struct pg_params *p, const struct call *call)
+{
+	pg_array_begin(p, PG_JSONB, call->n);
+	for (size_t i = 0; i < call->n; i++)
+		pg_array_jsonb(p, call->jobs[i]->result, call->jobs[i]->result_len);
+	pg_array_end(p);
+}
+
 static void param_batches(struct pg_params *p, const struct call *call)
 {
 	pg_array_begin(p, PG_INT8, call->n);
@@ -274,10 +282,7 @@ static void param_move(struct pg_params *p, const struct call *call)
 	for (size_t i = 0; i < call->n; i++)
 		pg_array_text(p, end_texts[call->jobs[i]->end], strlen(end_texts[call->jobs[i]->end]));
 	pg_array_end(p);
-	pg_array_begin(p, PG_JSONB, call->n);
-	for (size_t i = 0; i < call->n; i++)
-		pg_array_jsonb(p, call->jobs[i]->result, call->jobs[i]->result_len);
-	pg_array_end(p);
+	param_results(p, call);
 	param_errors(p, call);
 }
 
@@ -290,6 +295,7 @@ static void param_back(struct pg_params *p, const struct call *call)
 	pg_array_end(p);
 	param_ints(p, call, crashes_of);
 	param_errors(p, call);
+	param_results(p, call);
 }
 
 static bool send_call(struct dispatcher *d, struct call *call)
@@ -319,6 +325,7 @@ static bool send_call(struct dispatcher *d, struct call *call)
 		break;
 	case KIND_HOLD:
 		param_errors(p, call);
+		param_results(p, call);
 		stmt = db_stmt("hold");
 		break;
 	default:

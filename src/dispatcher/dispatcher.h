@@ -36,6 +36,7 @@
 #include "shm/seg.h"
 #include "wire/stream.h"
 
+struct decision;
 struct event;
 struct dispatcher;
 struct json_t;
@@ -74,7 +75,7 @@ struct job {
 	struct claim *claim;
 	struct worker *worker;   /* ASSIGNED and ENDED: who holds it; NULL when it is gone */
 	uint32_t slot, slot_generation; /* ASSIGNED: of the worker, known even before it says hello again */
-	int64_t run_at_us, due_us, deadline_us;
+	int64_t run_at_us, due_us, deadline_us, created_us;
 	int retry_count, max_retries;   /* max_retries resolved */
 	int crashes;
 	enum job_state state;
@@ -98,8 +99,8 @@ struct job {
 	TAILQ_ENTRY(job) link;   /* worker->jobs or d->adopted; then d->fates; then the round's list */
 	UT_hash_handle hh;
 	/* texts, in one allocation behind the struct */
-	const char *tenant, *type, *user_id, *payload;
-	uint32_t tenant_len, type_len, user_id_len, payload_len;
+	const char *tenant, *type, *user_id, *payload, *prior; /* prior: the row's result, which an earlier attempt left */
+	uint32_t tenant_len, type_len, user_id_len, payload_len, prior_len;
 };
 TAILQ_HEAD(job_list, job);
 
@@ -130,6 +131,8 @@ struct queue {
 	struct buffer buffer;
 	struct tuner tuner;
 	struct degrade degrade;
+	uint64_t decided;        /* decisions of the tuner that stand in shared memory */
+	uint64_t told_added, told_overflows; /* of the buffer's counts, those in shared memory */
 	int64_t batch_size;      /* in force: learn.c */
 	bool whole_batches;      /* its handler's batches can fail as a whole; jobs that overlap fail one by one */
 	int64_t slow_until_ns;   /* degraded: no batch before */
@@ -149,8 +152,8 @@ struct queue {
 	int64_t counted_pending, counted_scheduled, counted_held; /* last exact count */
 	int64_t oldest_due_us;
 	struct exceeded *exceeded; /* exceeded.c: who ran into a rate limit */
-	struct {                 /* trend.c: what of the buffer's counts shared memory has, and the most of it in this minute */
-		uint64_t added, overflows, flushes[FLUSH_REASONS];
+	struct {                 /* trend.c: flushes that it has seen, and the most of the buffer, in percent, in this minute */
+		uint64_t flushes[FLUSH_REASONS];
 		unsigned peak;
 	} seen;
 };
@@ -234,8 +237,8 @@ bool dispatcher_may_claim(const struct dispatcher *d);
 struct job_row { /* a row as the claim or the recovery returned it */
 	int64_t id, token, run_at_us, created_at_us, deadline_us;
 	int priority, retry_count, max_retries, crashes; /* max_retries -1 = the queue's */
-	const char *tenant, *type, *user_id, *payload;
-	size_t tenant_len, type_len, user_id_len, payload_len;
+	const char *tenant, *type, *user_id, *payload, *prior;
+	size_t tenant_len, type_len, user_id_len, payload_len, prior_len;
 };
 struct job *job_new(struct dispatcher *d, struct queue *queue, const struct job_row *row);
 void job_free(struct dispatcher *d, struct job *job); /* its claim loses it; it must be in no list and not buffered */
@@ -283,6 +286,9 @@ void handout_pump(struct dispatcher *d);
 /* learn.c */
 void learn_start(struct queue *queue);
 void learn_step(struct dispatcher *d);                /* reads what finished batches tell */
+void learn_decided(struct queue *queue, const struct decision *decision); /* into the ring and the log */
+void learn_queued(struct queue *queue, size_t jobs, int64_t took_ns); /* so many jobs were put into the buffer */
+void learn_publish(struct queue *queue);              /* once a second */
 /* workers.c */
 void workers_accept(struct dispatcher *d);            /* from now on */
 void workers_send_acks(struct dispatcher *d);

@@ -176,6 +176,8 @@ void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome 
 	}
 	job->state = JOB_ENDED;
 	set_error(job, m->error.text, m->error.len);
+	if (m->cause == JOBQ_CAUSE_REFUSED && job->queue)
+		exceeded_refused(job->queue, job->tenant, job->error ? job->error : "the receiver refused it: too many");
 	if (m->result.len > 0) {
 		job->result = xstrndup(m->result.text, m->result.len);
 		job->result_len = m->result.len;

@@ -22,19 +22,14 @@ static void publish_targets(struct queue *queue)
 	atomic_store(&queue->shm->concurrency, (uint32_t)k->concurrency);
 }
 
-static void publish_buffer(struct queue *queue)
+static void note_buffer(struct queue *queue)
 {
-	const struct buffer *b = &queue->buffer;
-	unsigned used = buffer_use_percent(b);
-	atomic_fetch_add(&queue->shm->buffer_added, b->added - queue->seen.added);
-	atomic_fetch_add(&queue->shm->buffer_overflows, b->overflows - queue->seen.overflows);
-	queue->seen.added = b->added;
-	queue->seen.overflows = b->overflows;
+	unsigned used = buffer_use_percent(&queue->buffer);
 	if (used > queue->seen.peak)
 		queue->seen.peak = used;
 }
 
-static void publish_flushes(struct queue *queue)
+static void note_flushes(struct queue *queue)
 {
 	for (uint32_t i = 0; i < SHM_FLUSHES; i++)
 		if (queue->buffer.flushes[i] != queue->seen.flushes[i]) {
@@ -59,8 +54,8 @@ void trend_second(struct dispatcher *d)
 		if (!queue->conf || !queue->shm)
 			continue;
 		publish_targets(queue);
-		publish_buffer(queue);
-		publish_flushes(queue);
+		note_buffer(queue);
+		note_flushes(queue);
 		if (queue->in_flight > 0 || queue->counted_pending > 0)
 			atomic_fetch_add(&queue->shm->active_s, 1);
 		note_minute(queue, now);

@@ -1,6 +1,7 @@
 # handlers: the code that has a job's effect, one file a handler behind include/jobq/handler.h
 noinst_LIBRARIES += libhandlers.a
 libhandlers_a_SOURCES = \
+	src/handlers/curlev.c src/handlers/curlev.h \
 	src/handlers/gsm.c src/handlers/gsm.h \
 	src/handlers/http.c src/handlers/http.h \
 	src/handlers/law.c src/handlers/law.h \
@@ -11,4 +12,5 @@ libhandlers_a_SOURCES = \
 	src/handlers/sms_json.c \
 	src/handlers/sms_kannel.c \
 	src/handlers/sms_message.c src/handlers/sms_message.h \
-	src/handlers/template.c src/handlers/template.h
+	src/handlers/template.c src/handlers/template.h \
+	src/handlers/url.c src/handlers/url.h

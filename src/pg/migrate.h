@@ -20,6 +20,6 @@ int migrate_apply(const char *conninfo, enum migrate_roles roles, FILE *out, cha
 int migrate_status(const char *conninfo, FILE *out, char *err, size_t errlen);          /* what is applied */
 int migrate_plan(const char *conninfo, FILE *out, char *err, size_t errlen);            /* what would be applied */
 void migrate_print(enum migrate_roles roles, FILE *out);                                /* the SQL, no connection */
-#define MIGRATE_SCHEMA_VERSION 2 /* what this build was made for; it runs on this one and the next */
+#define MIGRATE_SCHEMA_VERSION 3 /* what this build was made for; it runs on this one and the next */
 
 #endif

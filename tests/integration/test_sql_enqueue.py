@@ -79,11 +79,11 @@ def test_not_in_this_version(producer, name, value):
     assert call(producer, "SELECT jobq.enqueue('sms', on_duplicate => 'keep') > 0") == [(True,)]
 
 
-def test_deadline_by_insert(producer):
-    """What the functions refuse cannot come in by INSERT and be passed over in silence."""
-    for column, value in (("deadline", "2040-01-01"), ("notify_channel", "c")):
-        code, _, constraint = refused(producer, f"INSERT INTO jobq.jobs (queue, payload, {column}) VALUES ('sms', '{{}}', %s)", value)
-        assert (code, constraint) == ("23514", "jobs_not_in_this_version")
+def test_channel_by_insert(producer):
+    """A channel that NOTIFY would refuse is refused at once, and the dispatchers' own."""
+    for channel in ("", "x" * 64, "\u00e4" * 32, "jobq_wake"):
+        code, _, constraint = refused(producer, "INSERT INTO jobq.jobs (queue, payload, notify_channel) VALUES ('sms', '{}', %s)", channel)
+        assert (code, constraint) == ("23514", "jobs_notify_channel")
 
 
 def test_payload_size(db, producer):
