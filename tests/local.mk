@@ -217,6 +217,14 @@ unit_http_public_SOURCES = tests/unit/test_http_public.c
 unit_http_public_CFLAGS = $(UNIT_CFLAGS)
 unit_http_public_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(CURL_LIBS)
 
+check_PROGRAMS += unit_level unit_shm_metrics
+unit_level_SOURCES = tests/unit/test_level.c
+unit_level_CFLAGS = $(UNIT_CFLAGS)
+unit_level_LDADD = libqueue.a libbase.a $(UNIT_LIBS)
+unit_shm_metrics_SOURCES = tests/unit/test_shm_metrics.c
+unit_shm_metrics_CFLAGS = $(UNIT_CFLAGS)
+unit_shm_metrics_LDADD = libshm.a libbase.a $(UNIT_LIBS)
+
 # lines and branches of src/queue that the unit programs run; fails below 95% and 90%
 dist_check_SCRIPTS += tests/unit/coverage.sh
 .PHONY: coverage

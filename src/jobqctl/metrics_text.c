@@ -113,9 +113,8 @@ void metrics_text(json_t *doc, size_t width, bool color, struct buf *out)
 	json_t *tenants = json_object_get(doc, "workspaceRateLimits"), *part;
 	const char *key;
 
-	buf_puts(out, "counted since ");
-	buf_puts(out, doc_text(doc, "since"));
-	buf_puts(out, "\n\n");
+	table_paragraph(out, 0, "counted since ", doc_text(doc, "since"), width, 1, TABLE_PLAIN, color);
+	buf_putc(out, '\n');
 	json_object_foreach(doc, key, part)
 		if (is_queue(key, part))
 			queue_row(table, key, part);
