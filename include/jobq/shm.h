@@ -26,6 +26,7 @@
 #define SHM_HIST_SUB 8u      /* sub-buckets for each power of two of microseconds: error at most 1/8 */
 #define SHM_HIST_BUCKETS (SHM_HIST_SUB * 40u)
 #define SHM_NO_QUEUE UINT32_MAX
+#define SHM_POOLS 16u        /* connection pools, over all configurations since the start */
 
 #define FLUSH_X(name, help) SHM_FLUSH_##name,
 enum { 
@@ -66,6 +67,13 @@ enum shm_counter {
 };
 #undef COUNTER_X
 
+#define POOL_X(name, now, help) POOL_##name,
+enum shm_pool_stat {
+#include "tbl/pools.def"
+	POOL_STAT_COUNT
+};
+#undef POOL_X
+
 /* A short text with one writer. seq is odd while it is being written; see shm/cell.h. */
 #define SHM_CELL_WORDS 32u /* 256 bytes with the NUL */
 struct shm_cell {
@@ -94,6 +102,10 @@ struct shm_global {
 	shm_u32 dispatcher_generation;          /* raised before a dispatcher is forked: frames of an older one are void */
 	shm_u32 embedded;
 	struct shm_cell node, config_path, config_error;
+	struct shm_pool {                       /* what its connections do stands in the slots of the processes that have them */
+		struct shm_cell name;           /* "" = not used; a name keeps its row for good */
+		shm_u32 max, pad;               /* of all queues together; 0: no longer configured */
+	} pools[SHM_POOLS];
 	/* dispatcher */
 	shm_u32 db_state, schema;
 	shm_i64 lease_deadline_boot_ns;         /* before every effect a worker looks here; 0 = no lease */
@@ -217,6 +229,9 @@ struct shm_slot {
 	shm_u64 sample_head;                    /* samples written so far; entry i is at i % SHM_SAMPLES */
 	struct shm_sample samples[SHM_SAMPLES];
 	struct shm_held held[SHM_HELD];
+	struct shm_pool_use {
+		shm_u64 stats[POOL_STAT_COUNT]; /* tbl/pools.def; the counts go on where the slot's last process ended */
+	} pools[SHM_POOLS];                     /* as global.pools */
 	/* dispatcher */
 	shm_u32 kill_generation;                /* the master kills the child if this equals generation */
 	shm_u32 pad;

@@ -23,6 +23,7 @@
 #include <uthash.h>
 
 struct event;
+struct pg_pool;
 struct stream;
 struct worker;
 
@@ -127,6 +128,11 @@ struct worker {
 	size_t kept_bytes, kept_max; /* of outcomes that nobody has acknowledged */
 	uint32_t hint;
 	uint64_t ended;           /* jobs that had their effect, or tried */
+
+	/* pool.c */
+	struct pg_pool *connections; /* the handler's; NULL: its queue has none */
+	struct shm_pool_use *pool_row;
+	uint64_t pool_base[POOL_STAT_COUNT];
 
 	/* timeout.c */
 	struct event *timeout;
