@@ -26,6 +26,8 @@
 #define SHM_HIST_SUB 8u      /* sub-buckets for each power of two of microseconds: error at most 1/8 */
 #define SHM_HIST_BUCKETS (SHM_HIST_SUB * 40u)
 #define SHM_NO_QUEUE UINT32_MAX
+#define SHM_WORDS 16384u     /* limits of tenants and tiers in use at a time */
+#define SHM_NO_WORD UINT32_MAX
 #define SHM_POOLS 16u        /* connection pools, over all configurations since the start */
 
 #define FLUSH_X(name, help) SHM_FLUSH_##name,
@@ -92,6 +94,12 @@ struct shm_limit { /* GCRA; see queue/gcra.h and shm/limit.h */
 	shm_i64 tat_ns;      /* MANY writers, by compare-and-swap: theoretical arrival time, mono */
 	shm_i64 interval_ns; /* dispatcher: ns a unit; 0 = no limit */
 	shm_i64 burst_ns;    /* dispatcher: how far tat may lie ahead of now */
+	shm_i64 until_ns;    /* dispatcher: nothing is taken from then on, mono; 0 = no end; LIMIT_CHANGING while the law is changed */
+};
+
+struct shm_word { /* the limit of a tenant or a tier in one queue */
+	struct shm_limit limit;
+	shm_u64 key;         /* dispatcher: hash of queue, kind and name, by which the next dispatcher knows it; 0 = never used */
 };
 
 struct shm_global {
@@ -125,6 +133,8 @@ struct shm_global {
 		shm_i64 last_seen_real_us;
 		shm_u32 leader, pad;
 	} nodes[SHM_NODES];
+	shm_u64 word_seed;                      /* of the keys of `words`; 0 = not chosen yet */
+	struct shm_word words[SHM_WORDS];       /* a job's frame says which are its tenant's and its tier's */
 };
 
 struct shm_base { /* dispatcher: the counts at the last reset of the metrics; what people see is counted from here */
