@@ -120,21 +120,20 @@ static void look_at_buffer(struct queue *queue)
 	}
 }
 
-static int64_t due_of(const struct lane_tenant *tenant, int64_t now_us)
+int64_t exceeded_due(const struct queue *queue, const struct lane_tenant *tenant)
 {
-	int64_t due = 0;
+	int64_t due = 0, now_us = dispatcher_db_now_us(queue->d);
 	for (size_t i = 0; i < tenant->nlanes; i++)
 		if (tenant->lanes[i]->due_us <= now_us)
-			due += tenant->lanes[i]->known > 0 ? tenant->lanes[i]->known : 1;
+			due += tenant->lanes[i]->known; /* 0: a lane that is only thought due */
 	return due;
 }
 
 static void look_at_backlog(struct queue *queue)
 {
 	const struct lane_tenant *tenant;
-	int64_t now_us = dispatcher_db_now_us(queue->d);
 	TAILQ_FOREACH(tenant, &queue->backlog.ring, ring) {
-		int64_t due = due_of(tenant, now_us);
+		int64_t due = exceeded_due(queue, tenant);
 		if (due == 0)
 			continue;
 		struct use *use = use_of(queue->exceeded, tenant->name);
@@ -210,9 +209,13 @@ void exceeded_look(struct dispatcher *d)
 {
 	if (d->phase != PHASE_RUN || !d->lease_ok)
 		return;
-	for (size_t i = 0; i < d->nqueues; i++)
-		if (d->queues[i].exceeded && is_limited(&d->queues[i]))
-			look_at_queue(&d->queues[i], clock_mono_ns());
+	for (size_t i = 0; i < d->nqueues; i++) {
+		struct queue *queue = &d->queues[i];
+		if (queue->limited && queue->conf)
+			exceeded_own_look(queue, clock_mono_ns());
+		if (is_limited(queue))
+			look_at_queue(queue, clock_mono_ns());
+	}
 }
 
 /* ---- noting ---- */
@@ -250,7 +253,7 @@ static int64_t held_of(struct queue *queue, const char *tenant)
 	if (buffered)
 		held += (int64_t)buffered->group.count;
 	if (lanes)
-		held += due_of(lanes, dispatcher_db_now_us(queue->d));
+		held += exceeded_due(queue, lanes);
 	return held;
 }
 

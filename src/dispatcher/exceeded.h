@@ -16,6 +16,7 @@
 #include "queue/exceed.h"
 
 struct dispatcher;
+struct lane_tenant;
 struct queue;
 
 #define EXCEEDED_MESSAGE 96
@@ -26,6 +27,7 @@ struct exceeded {
 	int64_t second;      /* of the newer part of uses */
 	int64_t looked_s;    /* the last second in which the bucket was found full */
 	int64_t not_before_ns; /* to look again: a look at very many tenants has its price */
+	int64_t bars_ns;     /* likewise, at those whose own limit holds them back */
 };
 
 void exceeded_start(struct dispatcher *d);      /* queues are there */
@@ -34,7 +36,12 @@ void exceeded_look(struct dispatcher *d);       /* a few times a second: are buc
 void exceeded_second(struct dispatcher *d);     /* saves what has changed */
 void exceeded_sent(struct queue *queue, const char *tenant, int64_t units); /* a begun job took these from the queue's limit */
 
-/* A limit of the tenant's own, or its tier's, holds back n of its due jobs now. At most one a second and tenant counts. */
+/* exceeded_own.c: its own limit, or its tier's, did not let the tenant claim: noted if it has due jobs and a rate is what it waits for. */
+void exceeded_own(struct queue *queue, const char *tenant);
+void exceeded_own_look(struct queue *queue, int64_t now_ns); /* the same of all that are barred until a time, once a second */
+int64_t exceeded_due(const struct queue *queue, const struct lane_tenant *tenant); /* its rows that are due, as far as known */
+
+/* A limit holds back n of the tenant's due jobs now. At most one a second and tenant counts. */
 void exceeded_note(struct queue *queue, const char *tenant, int64_t n, const char *message);
 /* The receiver refused one of its jobs with 429, in these words. Each counts. */
 void exceeded_refused(struct queue *queue, const char *tenant, const char *message);

@@ -7,7 +7,7 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/counts.c \
 	src/dispatcher/db.c \
 	src/dispatcher/dispatcher.c src/dispatcher/dispatcher.h \
-	src/dispatcher/exceeded.c src/dispatcher/exceeded.h src/dispatcher/exceeded_doc.c src/dispatcher/exceeded_file.c \
+	src/dispatcher/exceeded.c src/dispatcher/exceeded.h src/dispatcher/exceeded_doc.c src/dispatcher/exceeded_file.c src/dispatcher/exceeded_own.c \
 	src/dispatcher/filter.c src/dispatcher/filter.h \
 	src/dispatcher/handout.c \
 	src/dispatcher/job.c \

@@ -84,11 +84,17 @@ static void count(struct exceed *e, struct exceed_tenant *tenant, int64_t at_us,
 	TAILQ_INSERT_TAIL(&e->lru, tenant, lru);
 }
 
+bool exceed_noted(const struct exceed *e, const char *name, int64_t at_us)
+{
+	const struct exceed_tenant *tenant = exceed_find(e, name);
+	return tenant && at_us / US_A_SECOND == tenant->waited_s; /* not <=: the wall clock may be set back */
+}
+
 bool exceed_note(struct exceed *e, const char *name, int64_t at_us, int64_t batch, const char *message)
 {
-	struct exceed_tenant *tenant = tenant_get(e, name);
-	if (at_us / US_A_SECOND == tenant->waited_s) /* not <=: the wall clock may be set back */
+	if (exceed_noted(e, name, at_us))
 		return false;
+	struct exceed_tenant *tenant = tenant_get(e, name);
 	tenant->waited_s = at_us / US_A_SECOND;
 	count(e, tenant, at_us, batch, message);
 	return true;

@@ -51,6 +51,7 @@ void exceed_init(struct exceed *e);
 void exceed_free(struct exceed *e);
 /* A due job waited for a token. false = this second of this tenant was counted already. */
 bool exceed_note(struct exceed *e, const char *tenant, int64_t at_us, int64_t batch, const char *message);
+bool exceed_noted(const struct exceed *e, const char *tenant, int64_t at_us); /* it would be false */
 /* The receiver refused one of its jobs (429). */
 void exceed_refused(struct exceed *e, const char *tenant, int64_t at_us, int64_t batch, const char *message);
 /* As it was before, told least recent tenant first: false = there is no room. Details (exceed_detail_add) oldest first, none counted. */

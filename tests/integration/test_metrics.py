@@ -103,6 +103,31 @@ def test_the_modest_are_not_charged(daemon, db, receiver):
     assert greedy["details"][-1]["batchSize"] > greedy["details"][0]["batchSize"] > 0
 
 
+def test_limits_of_tenants_and_tiers(daemon, db, receiver):
+    """Who waits for its own limit, or its tier's, is charged for it, every second; who stays below, or waits for something else, is not."""
+    send(db, "slow", good(60))
+    db.sql("INSERT INTO jobq.tiers (tier, queue, rate_limit) VALUES ('free', '*', '12/s')")
+    db.sql("INSERT INTO jobq.tenants (id, tier) VALUES ('f1', 'free'), ('f2', 'free')")
+    db.sql("INSERT INTO jobq.tenant_limits (tenant_id, queue, rate_limit) VALUES ('slow', 'sms', '10/s'), ('rare', 'sms', '6/min'), ('calm', 'sms', '5/s')")
+    d = daemon(db, {"sms": keys(receiver, workers=3)}).start()
+    for tenant, count in (("f1", 30), ("f2", 30), ("rare", 3), ("free", 100)):
+        send(db, tenant, good(count))
+    for n in range(3):
+        db.wait_job(send(db, "calm", good(1, 7000 + n))[0], "completed")
+        mine = len([a for a in receiver.attempts() if a["data"]["tenant"] == "slow"])
+        wait_until(lambda: len([a for a in receiver.attempts() if a["data"]["tenant"] == "slow"]) >= min(mine + 5, 60), "half a second to pass")
+    wait_until(lambda: db.one("SELECT count(*) FROM jobq.jobs_live WHERE tenant_id <> 'rare'") == 0, "the others' jobs to end")
+    mine = [a["m"] for a in receiver.attempts() if a["data"]["tenant"] == "slow"]
+    slow, rare = told(d, "slow"), told(d, "rare")
+    assert mine[-1] - mine[0] - 2 <= slow["count"] <= mine[-1] - mine[0] + 2
+    assert {x["errorMessage"] for x in slow["details"]} == {"Rate limit exceeded: 10 per second"}
+    assert slow["details"][-1]["batchSize"] > slow["details"][0]["batchSize"] > 0
+    assert rare["count"] >= 3 and {(x["errorMessage"], x["batchSize"]) for x in rare["details"]} == {("Rate limit exceeded: 6 per minute", 2)}
+    for tenant in ("f1", "f2"):
+        assert {x["errorMessage"] for x in told(d, tenant)["details"]} == {"Rate limit exceeded: 12 per second"}
+    assert told(d, "calm")["count"] == told(d, "free")["count"] == 0
+
+
 def test_no_limit_no_exceedance(daemon, db, receiver):
     """A backlog alone is not an exceedance; nor is one behind a pause."""
     d = daemon(db, {"sms": keys(receiver), "slow": keys(receiver, handler="sms", rate_limit="2/s")}).start()
