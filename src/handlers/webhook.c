@@ -160,8 +160,10 @@ static void webhook_done(void *arg, const struct http_reply *reply)
 	struct webhook_answer a;
 
 	webhook_answer_read(&a, reply, &post->hook->pace, clock_mono_ns());
-	if (a.gate)
+	if (a.gate) {
 		jobq_gate(post->jobs[0], a.all.after_ns, buf_str(&a.why));
+		a.all.after_ns = 0; /* they wait for the gate alone */
+	}
 	if (a.document != NULL) {
 		webhook_end_each(post, &a);
 	} else {

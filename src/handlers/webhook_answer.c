@@ -17,7 +17,7 @@
 #include "base/text.h"
 
 #define ANSWER_SHOWN 512 /* bytes of a refusal's text that go into the error */
-#define NOT_PUBLIC_NS (60 * NS_PER_S)
+#define NOT_PUBLIC_NS (10 * NS_PER_S)
 
 static void webhook_reason(const struct http_reply *reply, struct buf *why)
 {
