@@ -140,6 +140,11 @@ check_PROGRAMS += unit_worker_door
 unit_worker_door_SOURCES = tests/unit/test_worker_door.c tests/unit/worker_bed.c tests/unit/worker_bed.h
 unit_worker_door_CFLAGS = $(UNIT_CFLAGS)
 unit_worker_door_LDADD = libworker.a libhandlers.a libwire.a libshm.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+unit_worker_LDADD = libworker.a libhandlers.a libpg.a libconf.a libwire.a libshm.a libbase.a $(PQ_LIBS) $(UNIT_LIBS) $(CURL_LIBS)
+check_PROGRAMS += unit_worker_door
+unit_worker_door_SOURCES = tests/unit/test_worker_door.c tests/unit/worker_bed.c tests/unit/worker_bed.h
+unit_worker_door_CFLAGS = $(UNIT_CFLAGS)
+unit_worker_door_LDADD = libworker.a libhandlers.a libpg.a libconf.a libwire.a libshm.a libbase.a $(PQ_LIBS) $(UNIT_LIBS) $(CURL_LIBS)
 check_PROGRAMS += unit_http
 unit_http_SOURCES = tests/unit/test_http.c
 unit_http_CFLAGS = $(UNIT_CFLAGS)
@@ -211,6 +216,11 @@ check_PROGRAMS += unit_url
 unit_url_SOURCES = tests/unit/test_url.c
 unit_url_CFLAGS = $(UNIT_CFLAGS)
 unit_url_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+
+check_PROGRAMS += unit_pg_pool
+unit_pg_pool_SOURCES = tests/unit/test_pg_pool.c tests/unit/fake_pg.c tests/unit/fake_pg.h
+unit_pg_pool_CFLAGS = $(UNIT_CFLAGS)
+unit_pg_pool_LDADD = libpg.a libbase.a $(PQ_LIBS) $(UNIT_LIBS)
 
 check_PROGRAMS += unit_http_public
 unit_http_public_SOURCES = tests/unit/test_http_public.c

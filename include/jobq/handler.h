@@ -25,6 +25,7 @@
 struct event_base;
 struct conf_queue;
 struct jobq_batch;
+struct pg_pool;
 
 struct jobq_job {
 	int64_t id;
@@ -76,6 +77,10 @@ struct jobq_env { /* what the worker lends to its handler, for the handler's lif
 	struct event_base *base;
 	const struct conf_queue *queue;
 	const char *user_agent;
+	/* Connections (pg/pool.h), for handlers whose queues have the key `pool`; else NULL. Not always to the queue's own database:
+	 * whether jobq.complete can be called there is for the handler to find out. Its `width` should be pg_pool_max, so that no
+	 * begun job waits for a connection. */
+	struct pg_pool *pool;
 };
 
 struct jobq_handler {

@@ -25,6 +25,9 @@
 #define SHM_HIST_SUB 8u      /* sub-buckets for each power of two of microseconds: error at most 1/8 */
 #define SHM_HIST_BUCKETS (SHM_HIST_SUB * 40u)
 #define SHM_NO_QUEUE UINT32_MAX
+#define SHM_WORDS 16384u     /* limits of tenants and tiers in use at a time */
+#define SHM_NO_WORD UINT32_MAX
+#define SHM_POOLS 16u        /* connection pools, over all configurations since the start */
 
 #define FLUSH_X(name, help) SHM_FLUSH_##name,
 enum { 
@@ -65,6 +68,13 @@ enum shm_counter {
 };
 #undef COUNTER_X
 
+#define POOL_X(name, now, help) POOL_##name,
+enum shm_pool_stat {
+#include "tbl/pools.def"
+	POOL_STAT_COUNT
+};
+#undef POOL_X
+
 /* A short text with one writer. seq is odd while it is being written; see shm/cell.h. */
 #define SHM_CELL_WORDS 32u /* 256 bytes with the NUL */
 struct shm_cell {
@@ -83,6 +93,12 @@ struct shm_limit { /* GCRA; see queue/gcra.h and shm/limit.h */
 	shm_i64 tat_ns;      /* MANY writers, by compare-and-swap: theoretical arrival time, mono */
 	shm_i64 interval_ns; /* dispatcher: ns a unit; 0 = no limit */
 	shm_i64 burst_ns;    /* dispatcher: how far tat may lie ahead of now */
+	shm_i64 until_ns;    /* dispatcher: nothing is taken from then on, mono; 0 = no end; LIMIT_CHANGING while the law is changed */
+};
+
+struct shm_word { /* the limit of a tenant or a tier in one queue */
+	struct shm_limit limit;
+	shm_u64 key;         /* dispatcher: hash of queue, kind and name, by which the next dispatcher knows it; 0 = never used */
 };
 
 struct shm_global {
@@ -93,6 +109,10 @@ struct shm_global {
 	shm_u32 dispatcher_generation;          /* raised before a dispatcher is forked: frames of an older one are void */
 	shm_u32 embedded;
 	struct shm_cell node, config_path, config_error;
+	struct shm_pool {                       /* what its connections do stands in the slots of the processes that have them */
+		struct shm_cell name;           /* "" = not used; a name keeps its row for good */
+		shm_u32 max, pad;               /* of all queues together; 0: no longer configured */
+	} pools[SHM_POOLS];
 	/* dispatcher */
 	shm_u32 db_state, schema;
 	shm_i64 lease_deadline_boot_ns;         /* before every effect a worker looks here; 0 = no lease */
@@ -112,6 +132,8 @@ struct shm_global {
 		shm_i64 last_seen_real_us;
 		shm_u32 leader, pad;
 	} nodes[SHM_NODES];
+	shm_u64 word_seed;                      /* of the keys of `words`; 0 = not chosen yet */
+	struct shm_word words[SHM_WORDS];       /* a job's frame says which are its tenant's and its tier's */
 };
 
 #define TUNED_X(name, unit, text) SHM_TUNED_##name,
@@ -190,6 +212,9 @@ struct shm_slot {
 	shm_u64 sample_head;                    /* samples written so far; entry i is at i % SHM_SAMPLES */
 	struct shm_sample samples[SHM_SAMPLES];
 	struct shm_held held[SHM_HELD];
+	struct shm_pool_use {
+		shm_u64 stats[POOL_STAT_COUNT]; /* tbl/pools.def; the counts go on where the slot's last process ended */
+	} pools[SHM_POOLS];                     /* as global.pools */
 	/* dispatcher */
 	shm_u32 kill_generation;                /* the master kills the child if this equals generation */
 	shm_u32 pad;

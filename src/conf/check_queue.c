@@ -58,6 +58,19 @@ static void check_timeouts(const struct subject *s)
 	at_most(s, CONF_K_QUEUE_batch_timeout, k->batch_timeout, CONF_K_QUEUE_buffer_max_age, k->buffer_max_age);
 }
 
+/* A queue's own rate_unit must be something that its jobs have; of [queue *] it counts where it can. */
+static void check_unit(const struct subject *s)
+{
+	static const char *const counts[] = {[CONF_RATE_UNIT_SEGMENTS] = "sms", [CONF_RATE_UNIT_RECIPIENTS] = "email"};
+	const struct conf_queue_keys *k = &s->queue->k;
+	const struct conf_value *unit = &s->set->v[CONF_K_QUEUE_rate_unit];
+
+	if (k->rate_unit == CONF_RATE_UNIT_JOBS || strcmp(k->handler, counts[k->rate_unit]) == 0 || strncmp(unit->origin, "[queue *]", 9) == 0)
+		return;
+	conf_errors_add(s->errors, conf_check_where(s->set, CONF_K_QUEUE_rate_unit),
+		"rate_unit: the jobs of handler \"%s\" have no %s; those of %s have", k->handler, unit->text, counts[k->rate_unit]);
+}
+
 static void check_rate(const struct subject *s)
 {
 	const struct conf_value *burst = &s->set->v[CONF_K_QUEUE_rate_burst];
@@ -161,6 +174,7 @@ void conf_check_queue(const struct conf_queue *queue, const struct conf_set *set
 	check_batch(&s);
 	check_timeouts(&s);
 	check_rate(&s);
+	check_unit(&s);
 	if (strcmp(queue->k.handler, "sms") == 0)
 		check_sms(&s);
 	else if (strcmp(queue->k.handler, "http") == 0)

@@ -11,7 +11,7 @@
  *
  * around it: db.c (connections), node.c (incarnation and lease), recover.c (claims of the one before), sweep.c (lost
  * nodes, lost replies), wake.c (sleeping and waking), workers.c (their sockets and deaths), tick.c (cancels, pauses, progress),
- * counts.c (what shared memory shows), control.c and why.c (jobqctl), upkeep.c (partitions).
+ * roster.c (tenants and tiers), limit.c and words.c (their limits), counts.c (what shared memory shows), control.c and why.c (jobqctl), upkeep.c (partitions).
  *
  * Invariants: a job object exists exactly while its row is claimed under its token by this incarnation; only complete.c
  * and claim.c write rows of jobs; every write after the claim is fenced by (id, token). Losing the database loses nothing:
@@ -32,6 +32,7 @@
 #include "queue/backlog.h"
 #include "queue/buffer.h"
 #include "queue/degrade.h"
+#include "queue/limits.h"
 #include "queue/tuner.h"
 #include "shm/seg.h"
 #include "wire/stream.h"
@@ -80,6 +81,8 @@ struct job {
 	int crashes;
 	enum job_state state;
 	bool alone, cancel, cancel_sent, running, lost_reply, timed_out;
+	bool reserved;           /* limited, and not begun */
+	struct limit_tenant *limited; /* limit.c counts it; NULL: it does not */
 	bool by_itself;          /* ENDED: a statement failed over some value: write it in one of its own */
 	uint64_t batch_id;
 	/* progress, until written */
@@ -131,6 +134,8 @@ struct queue {
 	struct buffer buffer;
 	struct tuner tuner;
 	struct degrade degrade;
+	struct limits limits;    /* of tenants and tiers: limit.c */
+	bool limited;            /* there are such */
 	uint64_t decided;        /* decisions of the tuner that stand in shared memory */
 	uint64_t told_added, told_overflows; /* of the buffer's counts, those in shared memory */
 	int64_t batch_size;      /* in force: learn.c */
@@ -212,12 +217,14 @@ struct dispatcher {
 	struct leaf *leaves;     /* history leaves that are there (leaf.c) */
 	struct orphan *orphans;  /* tokens in jobq.claims that we do not know (sweep.c) */
 	struct wake wake;
+	struct roster *roster;   /* NULL: not read yet, and nothing is claimed (roster.c) */
+	struct words *words;     /* words.c */
 	uint64_t batch_serial;
 	uint64_t random;
 	struct buf control_in, control_out;
 	/* when periodic work is due, mono ns */
-	int64_t next_second_ns, next_scan_ns, next_count_ns, next_sweep_ns, next_upkeep_ns, next_tick_ns, next_schema_ns, next_unserved_ns, next_own_ns, next_heads_ns;
-	bool sweeping, counting, ticking, upkeeping, checking, listing, reading_heads;
+	int64_t next_second_ns, next_scan_ns, next_count_ns, next_sweep_ns, next_upkeep_ns, next_tick_ns, next_schema_ns, next_unserved_ns, next_own_ns, next_heads_ns, next_roster_ns;
+	bool sweeping, counting, ticking, upkeeping, checking, listing, reading_heads, roster_reading;
 };
 
 /* dispatcher.c */

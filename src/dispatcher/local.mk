@@ -13,12 +13,15 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/lanes.c \
 	src/dispatcher/learn.c \
 	src/dispatcher/leaf.c src/dispatcher/leaf.h \
+	src/dispatcher/limit.c src/dispatcher/limit.h \
 	src/dispatcher/node.c \
 	src/dispatcher/outcome.c \
 	src/dispatcher/recover.c \
+	src/dispatcher/roster.c src/dispatcher/roster.h \
 	src/dispatcher/sweep.c \
 	src/dispatcher/tick.c \
 	src/dispatcher/upkeep.c \
 	src/dispatcher/wake.c \
 	src/dispatcher/why.c \
+	src/dispatcher/words.c src/dispatcher/words.h \
 	src/dispatcher/workers.c

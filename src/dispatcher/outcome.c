@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/limit.h"
 #include "jobq/handler.h"
 #include "queue/retry.h"
 #include "shm/cell.h"
@@ -168,6 +169,8 @@ void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome 
 	enum jobq_outcome_kind kind = (enum jobq_outcome_kind)m->outcome;
 	job_unassign(d, job);
 	measure(d, job, m);
+	if (m->begun_ns > 0)
+		limit_begun(job, 1); /* a worker of a connection that broke did not say so */
 	if (kind == OUTCOME_UNSTARTED || kind == OUTCOME_CANCELLED) {
 		unstarted_or_cancelled(d, job, kind);
 		return;

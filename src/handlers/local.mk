@@ -21,3 +21,4 @@ libhandlers_a_SOURCES = \
 	src/handlers/webhook.c \
 	src/handlers/webhook_answer.c src/handlers/webhook_answer.h \
 	src/handlers/webhook_sign.c src/handlers/webhook_sign.h
+EXTRA_DIST += docs/webhooks.md

@@ -9,6 +9,7 @@ libshm_a_SOURCES = \
 	src/shm/names.c src/shm/names.h \
 	src/shm/ring.c src/shm/ring.h \
 	src/shm/seg.c src/shm/seg.h \
+	src/shm/status_pool.c \
 	src/shm/status.c src/shm/status.h src/shm/status_part.h \
 	src/shm/status_queue.c
 EXTRA_DIST += docs/shm.md

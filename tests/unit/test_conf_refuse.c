@@ -27,11 +27,21 @@ static const struct expect cases[] = {
 	{"[queue *]\nlease = 5s", "@/c.conf:2: key \"lease\" does not belong in [queue *] but in [jobqd]"},
 	{"[jobqd]\nworkers = 5", "@/c.conf:2: key \"workers\" does not belong in [jobqd] but in [queue NAME]"},
 	{"[queue null]\npreset = standart", "@/c.conf:2: preset: \"standart\" is not one of none, standard, high_performance, memory_efficient; did you mean \"standard\"?"},
+	{"[jobqd]\nsource = a.b", "@/c.conf:2: key \"source\" does not belong in [jobqd] but in [tenants]"},
+	{"[tenants]\nlease = 5s", "@/c.conf:2: key \"lease\" does not belong in [tenants] but in [jobqd]"},
+	{"[tenants]\nsorce = a.b", "@/c.conf:2: unknown key \"sorce\" in [tenants]; did you mean \"source\"?"},
+	{"[tenants x]", "@/c.conf:1: section [tenants] takes no name"},
+	{"[tenants]\nsource = a.b\n[tenants]\nsource = c.d", "@/c.conf:4: key \"source\" is given twice; first at @/c.conf:2"},
 	{"[jobqd]\narchive = on", "@/c.conf:2: key \"archive\" is not in this version"},
 	{"[queu null]\nx = y", "@/c.conf:1: unknown section \"queu\"; did you mean \"queue\"?"},
-	{"[tenants]", "@/c.conf:1: section \"tenants\" is not in this version"},
-	{"[web]\nlisten = 127.0.0.1:8077\n[cron x]\n[pool a]", "@/c.conf:1: section \"web\" is not in this version\n"
-		"@/c.conf:3: section \"cron\" is not in this version\n@/c.conf:4: section \"pool\" is not in this version"},
+	{"[web]\nlisten = 127.0.0.1:8077\n[cron x]", "@/c.conf:1: section \"web\" is not in this version\n"
+		"@/c.conf:3: section \"cron\" is not in this version"},
+	{"[pool]", "@/c.conf:1: section [pool] needs a name: [pool NAME], or [pool *] for all"},
+	{"[pool A]", "@/c.conf:1: \"A\" is not a pool name: a small letter, then up to 62 of a-z 0-9 _ . -"},
+	{"[pool a]\ndatabase = embedded", "@/c.conf:2: database: a pool has a conninfo or URI; leave it out for jobqd's own database"},
+	{"[pool a]\nmin = 5\nmax = 4", "@/c.conf:2: min 5 (@/c.conf:2) is above max 4 (@/c.conf:3)"},
+	{"[pool a]\nmaxx = 4", "@/c.conf:2: unknown key \"maxx\" in [pool a]; did you mean \"max\"?"},
+	{"[pool a]\nmax = 0", "@/c.conf:2: max: 0 is too small: 1 to 1000 connections"},
 	{"[queue]", "@/c.conf:1: section [queue] needs a name: [queue NAME], or [queue *] for all"},
 	{"[jobqd x]", "@/c.conf:1: section [jobqd] takes no name"},
 	{"[queue system]", "@/c.conf:1: the queue name \"system\" is reserved"},
@@ -70,11 +80,14 @@ static const struct expect cases[] = {
 	{"[queue null]\nworkers = 65", "@/c.conf:2: workers: 65 is too large: 1 to 64 processes"},
 	{"[queue null]\nworkers = five", "@/c.conf:2: workers: \"five\" is not a whole number"},
 	{"[queue null]\nrate_limit = 50", "@/c.conf:2: rate_limit: \"50\" is not a rate, such as 50/s, 600/min or 500/15s"},
-	{"[queue null]\nrate_unit = words", "@/c.conf:2: rate_unit: \"words\" is not one of jobs"},
-	{"[queue null]\nrate_unit = segments", "@/c.conf:2: rate_unit: \"segments\" is not in this version"},
-	{"[queue null]\ntenant_concurrency = 0", "@/c.conf:2: key \"tenant_concurrency\" is not in this version"},
+	{"[queue null]\nrate_unit = words", "@/c.conf:2: rate_unit: \"words\" is not one of jobs, segments, recipients"},
+	{"[queue null]\nrate_unit = segments", "@/c.conf:2: rate_unit: the jobs of handler \"null\" have no segments; those of sms have"},
+	{"[queue null]\ntenant_concurrency = 0", "@/c.conf:2: tenant_concurrency: 0 is too small: 1 to 1000000 jobs"},
 	{"[queue null]\naging = off", "@/c.conf:2: aging: \"off\" is not a duration, such as 250ms, 10s, 5min or 2h30m"},
 	{"[queue null]\nbatch_timeout = 2d", "@/c.conf:2: batch_timeout: 2d is too large: 0 to 1d"},
+	{"[tenants]\nsource =", "@/c.conf:2: source: needs a value (default jobq.tenants)"},
+	{"[tenants]\nsource = stores", "@/c.conf:2: source: \"stores\" is not schema.name; a part that is not plain letters, digits and _ goes in double quotes"},
+	{"[tenants]\nsource = a.b; DROP TABLE x", "@/c.conf:2: source: \"a.b; DROP TABLE x\" is not schema.name; a part that is not plain letters, digits and _ goes in double quotes"},
 	{"[queue null]\nbuffer_max_bytes = 5XB", "@/c.conf:2: buffer_max_bytes: \"5XB\" is not a size, such as 64kB, 16MB or 1GB"},
 	{"[queue null]\nretry_backoff = slow", "@/c.conf:2: retry_backoff: \"slow\" is not a backoff, such as exponential 5s..1h, linear 10s..10min or fixed 10s"},
 	{"[queue *]\nworkers = 0\n[queue null]\n[queue sleep]", "@/c.conf:2: workers: 0 is too small: 1 to 64 processes"},
@@ -134,7 +147,7 @@ static const struct expect variables[] = {
 	{"JOBQ_LEESE=5s", "environment JOBQ_LEESE: fits no key; did you mean \"JOBQ_LEASE\"?"},
 	{"JOBQ_QUEUE_OTHER_WORKERS=5", "environment JOBQ_QUEUE_OTHER_WORKERS: fits no key (JOBQ_KEY for [jobqd], JOBQ_QUEUE_NAME_KEY for a queue that has a section)"},
 	{"JOBQ_QUEUE_A_B_WORKERS=5", "environment JOBQ_QUEUE_A_B_WORKERS: fits two keys: workers of [queue a-b] and workers of [queue a.b]; set them in the file"},
-	{"JOBQ_TENANTS_SOURCE=x", "environment JOBQ_TENANTS_SOURCE: key \"source\" is not in this version"},
+	{"JOBQ_TENANTS_SOURCE=x", "environment JOBQ_TENANTS_SOURCE: source: \"x\" is not schema.name; a part that is not plain letters, digits and _ goes in double quotes"},
 	{"BATCH_SIZE_THRESHOLD=many", "environment BATCH_SIZE_THRESHOLD: \"many\" is not a whole number"},
 	{"BATCH_SIZE_THRESHOLD=0", "environment BATCH_SIZE_THRESHOLD: batch_size: 0 is too small: 1 to 1024 jobs"},
 	{"BATCH_TIME_THRESHOLD_SEC=5min", "environment BATCH_TIME_THRESHOLD_SEC: \"5min\" is not a whole number of seconds"},
@@ -212,7 +225,7 @@ START_TEST(includes_are_bounded)
 	fixture_put("b.inc", "\n%%include a.inc\n");
 	fixture_refuse("%include a.inc", "@/b.inc:2: @/a.inc includes itself");
 	for (int i = 0; i < 9; i++) {
-		char name[32];
+		char name[16];
 
 		snprintf(name, sizeof name, "%d.deep", i);
 		fixture_put(name, "%%include %d.deep\n", i + 1);

@@ -56,7 +56,7 @@ START_TEST(test_no_limit)
 	ck_assert(!limits_ended(&l, "nobody"));
 	limits_unreserve(&l, "nobody", 1);
 	limits_unreserve(&l, "free", -1);
-	limits_sweep(&l, now);
+	limits_sweep(&l, now, NULL, NULL);
 	ck_assert_uint_eq(HASH_COUNT(l.tenants), 0);
 }
 END_TEST
@@ -162,7 +162,7 @@ START_TEST(test_costs)
 	}
 	ck_assert_int_eq(reserve("a", 100), 40 / 4);
 	ck_assert_int_eq(l.queue.reserved_milli, l.tenants->bucket.reserved_milli);
-	limits_sweep(&l, now + NS_PER_S);
+	limits_sweep(&l, now + NS_PER_S, NULL, NULL);
 	ck_assert_uint_eq(HASH_COUNT(l.tenants), 1);
 }
 END_TEST
