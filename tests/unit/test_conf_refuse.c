@@ -225,7 +225,7 @@ START_TEST(includes_are_bounded)
 	fixture_put("b.inc", "\n%%include a.inc\n");
 	fixture_refuse("%include a.inc", "@/b.inc:2: @/a.inc includes itself");
 	for (int i = 0; i < 9; i++) {
-		char name[16];
+		char name[24];
 
 		snprintf(name, sizeof name, "%d.deep", i);
 		fixture_put(name, "%%include %d.deep\n", i + 1);
