@@ -158,11 +158,15 @@ struct queue {
 	int64_t claim_sent_ns, claim_took_ns; /* smoothed duration */
 	double jobs_per_s;       /* smoothed rate of outcomes */
 	bool paused, pause_unstored; /* unstored: asked for here while the database was away */
-	uint64_t ended[10];      /* ended jobs by second, for throughput */
+	uint64_t ended[60];      /* ended jobs by second, for throughput */
 	int64_t ended_second;
 	int64_t counted_pending, counted_scheduled, counted_held; /* last exact count */
 	int64_t oldest_due_us;
-	int64_t rate_waited_s;   /* the last second that was counted as exceeded */
+	struct exceeded *exceeded; /* exceeded.c: who ran into a rate limit */
+	struct {                 /* trend.c: flushes that it has seen, and the most of the buffer, in percent, in this minute */
+		uint64_t flushes[FLUSH_REASONS];
+		unsigned peak;
+	} seen;
 };
 
 struct round {                   /* one set of completion statements under way */
@@ -332,6 +336,8 @@ void tick_pause(struct dispatcher *d, const char *queue, const char *tenant, boo
 void counts_second(struct dispatcher *d);
 void counts_publish(struct dispatcher *d);            /* cheap; from the second's timer */
 void counts_ended(struct queue *queue, enum shm_counter counter);
+/* trend.c */
+void trend_second(struct dispatcher *d);              /* what reports are made of; after counts_publish */
 /* upkeep.c */
 void upkeep_second(struct dispatcher *d);
 /* control.c */

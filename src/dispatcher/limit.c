@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/exceeded.h"
 #include "dispatcher/roster.h"
 #include "dispatcher/slices.h"
 #include "dispatcher/words.h"
@@ -108,6 +109,7 @@ static int64_t grant(void *arg, const char *name, int64_t want, int64_t *until_u
 		if (until_ns != LIMITS_NEVER)
 			wants_more(tenant);
 		*until_us = db_of(queue, until_ns, now_ns);
+		exceeded_own(queue, name);
 	}
 	return n;
 }

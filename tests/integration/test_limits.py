@@ -101,6 +101,20 @@ def test_an_inactive_tenant_waits(daemon, db, receiver):
     assert len(receiver.effects()) == 6
 
 
+def test_the_roster_is_read_once(daemon, db, receiver):
+    """Looking a tenant up asks no database: status counts the look-ups and the readings."""
+    db.sql("INSERT INTO jobq.tenants (id, tier) SELECT 'f' || n, 'free' FROM generate_series(1, 50) n")
+    db.sql("INSERT INTO jobq.tiers (tier, weight) VALUES ('free', 0.5)")
+    for n in range(1, 51):
+        enqueue(db, f"f{n}", 2)
+    d = daemon(db, {"sms": receiver.queue_keys()}).start()
+    db.settle("sms", 20)
+    cache = d.status()["tenant_cache"]
+    assert cache["size"] == 50 and cache["hits"] >= 50 and 1 <= cache["misses"] <= 3
+    db.sql("UPDATE jobq.tenants SET tier = 'paid' WHERE id = 'f1'")
+    wait_until(lambda: d.status()["tenant_cache"]["misses"] > cache["misses"], "the change to be read", 10)
+
+
 def _one_more(db):
     job = db.one("SELECT min(id) FROM jobq.jobs_live WHERE tenant_id = 'late'")
     if job is None:

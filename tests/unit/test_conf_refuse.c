@@ -17,6 +17,8 @@ struct expect {
 
 #define SMS "[queue sms]\ngateway_url = http://h/\ngateway_user = u\n"
 
+#define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
 static const struct expect cases[] = {
 	/* words */
 	{"[jobqd]\nleese = 5s", "@/c.conf:2: unknown key \"leese\" in [jobqd]; did you mean \"lease\"?"},
@@ -49,10 +51,17 @@ static const struct expect cases[] = {
 	{"[jobqd]\nlease = 5s\n[queue null]\n[jobqd]\nlease = 6s", "@/c.conf:5: key \"lease\" is given twice; first at @/c.conf:2"},
 	{"[jobqd]\nnode = \"a\x01\"", "@/c.conf:2: the line holds a control character"},
 	{"[jobqd]\nnode = \xe4", "@/c.conf:2: the line is not UTF-8"},
-	{"[queue smss]", "@/c.conf:1: the handler is the queue's name, but \"smss\" is not one of null, sleep, sms; did you mean \"sms\"? (set `handler`)"},
-	{"[queue a]\nhandler = slep", "@/c.conf:2: handler \"slep\" is not one of null, sleep, sms; did you mean \"sleep\"?"},
+	{"[queue smss]", "@/c.conf:1: the handler is the queue's name, but \"smss\" is not one of null, sleep, sms, http; did you mean \"sms\"? (set `handler`)"},
+	{"[queue a]\nhandler = slep", "@/c.conf:2: handler \"slep\" is not one of null, sleep, sms, http; did you mean \"sleep\"?"},
 	{"[queue email]", "@/c.conf:1: handler \"email\" is not in this version"},
-	{"[queue *]\nhandler = http\n[queue a]\n[queue b]", "@/c.conf:2: handler \"http\" is not in this version"},
+	{"[queue *]\nhandler = ai\n[queue a]\n[queue b]", "@/c.conf:2: handler \"ai\" is not in this version"},
+	{"[queue http]", "@/c.conf:1: queue \"http\" needs url, the URL of its web hook"},
+	{"[queue http]\nurl = ftp://x/", "@/c.conf:2: url is not an http:// or https:// URL"},
+	{"[queue http]\nurl = http://u:p@x/", "@/c.conf:2: url holds a user or password; they have keys of their own"},
+	{"[queue http]\nurl = http://x/\nsecret = whsec_short", "@/c.conf:3: secret is not base64 of 24 to 64 bytes; make one: "
+		"echo whsec_$(openssl rand -base64 32)"},
+	{"[queue http]\nurl = http://x/\nsecret = " SECRET " " SECRET " " SECRET, "@/c.conf:3: secret holds more than two secrets"},
+	{"[queue http]\nurl = http://x/\nheaders = Webhook-Id: 1", "@/c.conf:3: headers: the handler http sets webhook-id itself"},
 	{"[queue null]\nsleep = 1s", "@/c.conf:2: key \"sleep\" belongs to handler sleep, but queue \"null\" has handler \"null\""},
 	/* values */
 	{"[jobqd]\nlease = 1s", "@/c.conf:2: lease: 1s is too small: 2s to 10min"},
@@ -103,7 +112,7 @@ static const struct expect cases[] = {
 		"@/c.conf:1: queue \"sms\" needs gateway_user, as its driver is kannel"},
 	{"[queue sms]\ngateway_user = u\ngateway_url = ftp://h/", "@/c.conf:3: gateway_url is not an http:// or https:// URL"},
 	{"[queue sms]\ngateway_user = u\ngateway_url = http:///x", "@/c.conf:3: gateway_url names no host"},
-	{"[queue sms]\ngateway_user = u\ngateway_url = http://a:b@h/", "@/c.conf:3: gateway_url holds a user or password; use gateway_user and gateway_password"},
+	{"[queue sms]\ngateway_user = u\ngateway_url = http://a:b@h/", "@/c.conf:3: gateway_url holds a user or password; they have keys of their own"},
 	{"[queue sms]\ngateway_user = u\ngateway_url = http://h/a b", "@/c.conf:3: gateway_url holds a character that must be percent-encoded"},
 	{"[queue sms]\ngateway_url = http://h/\ndriver = json", "@/c.conf:3: queue \"sms\" needs body, the template of what its driver json posts"},
 	{SMS "headers = X", "@/c.conf:4: headers: expected `Name: value`, the name of letters, digits and -"},
@@ -124,7 +133,7 @@ static const struct expect cases[] = {
 	{"[jobqd]\nlease = 1s\nx\n[nothing]\n[queue null]\nworkers = 0\nhandler = zzz\n[queue sms]\n",
 		"@/c.conf:3: expected `key = value`, `[section]`, `%include FILE` or a comment\n@/c.conf:4: unknown section \"nothing\"\n"
 		"@/c.conf:2: lease: 1s is too small: 2s to 10min\n@/c.conf:6: workers: 0 is too small: 1 to 64 processes\n"
-		"@/c.conf:7: handler \"zzz\" is not one of null, sleep, sms\n@/c.conf:8: queue \"sms\" needs gateway_url, the URL of its SMS gateway\n"
+		"@/c.conf:7: handler \"zzz\" is not one of null, sleep, sms, http\n@/c.conf:8: queue \"sms\" needs gateway_url, the URL of its SMS gateway\n"
 		"@/c.conf:8: queue \"sms\" needs gateway_user, as its driver is kannel"},
 };
 
@@ -153,7 +162,7 @@ static const struct expect variables[] = {
 	{"JOBQ_ARCHIVE=on", "environment JOBQ_ARCHIVE: key \"archive\" is not in this version"},
 	{"JOBQ_QUEUE_NULL_SLEEP=1s", "environment JOBQ_QUEUE_NULL_SLEEP: key \"sleep\" belongs to handler sleep, but queue \"null\" has handler \"null\""},
 	{"JOBQ_QUEUE_NULL_HEADERS=A: b\nC", "environment JOBQ_QUEUE_NULL_HEADERS: headers: expected `Name: value`, the name of letters, digits and -\n"
-		"environment JOBQ_QUEUE_NULL_HEADERS: key \"headers\" belongs to handler sms, but queue \"null\" has handler \"null\""},
+		"environment JOBQ_QUEUE_NULL_HEADERS: key \"headers\" belongs to handler sms, http, but queue \"null\" has handler \"null\""},
 };
 
 START_TEST(wrong_variables_are_refused)
@@ -216,7 +225,7 @@ START_TEST(includes_are_bounded)
 	fixture_put("b.inc", "\n%%include a.inc\n");
 	fixture_refuse("%include a.inc", "@/b.inc:2: @/a.inc includes itself");
 	for (int i = 0; i < 9; i++) {
-		char name[16];
+		char name[24];
 
 		snprintf(name, sizeof name, "%d.deep", i);
 		fixture_put(name, "%%include %d.deep\n", i + 1);
