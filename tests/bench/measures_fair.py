@@ -9,7 +9,7 @@ from harness import procs
 from harness.wait import wait_until
 from measures import drain_jobqd, produce
 from measures_limits import watch_begun
-from stage import PAYLOAD, cpu_of, lines_of, median_of, pairs, percentile, quiet, statements
+from stage import PAYLOAD, cpu_of, cpu_of_server, lines_of, median_of, pairs, percentile, quiet, statements
 
 NULL = {"workers": 5, "batch_size": 25, "batch_adaptive": "off", "retain_completed": "0"}
 
@@ -143,8 +143,8 @@ def served_in_window(stage, daemon, sizes, enough):
 
 
 def mixed_sizes(tenants, most):
-    """One in a hundred has the most, one in ten a twentieth of it, the others a bit over what the window takes; some have nearly nothing."""
-    return [most if n % 100 == 0 else most // 20 if n % 10 == 0 else 40 if n % 10 == 5 else most * 6 // 1000 for n in range(tenants)]
+    """One in 250 has the most, one in twenty a twentieth of it, one in ten nearly nothing, the others a bit more than the window takes."""
+    return [most if n % 250 == 0 else most // 20 if n % 20 == 0 else 40 if n % 10 == 5 else most * 6 // 1000 for n in range(tenants)]
 
 
 def fairness(stage):
@@ -160,7 +160,7 @@ def fairness(stage):
               f" time (target > 0.99); {min(served.values())} to {max(served.values())} jobs a tenant, at least {batches:.1f} batches (5 are asked for)", flush=True)
         stage.db.sql("INSERT INTO jobq.tenant_limits (tenant_id, weight) SELECT 't' || n, 1 << n %% 3 FROM generate_series(0, %s) n", [tenants - 1])
         time.sleep(2)  # the roster is told at once
-        served = served_in_window(stage, daemon, [size * 3 for size in sizes], tenants * (60 if stage.quick else 600))
+        served = served_in_window(stage, daemon, [most * 13 // 1000] * tenants, tenants * (60 if stage.quick else 500))
         mean = [statistics.mean(count for n, count in served.items() if n % 3 == w) for w in range(3)]
         print(f"weights 1:2:4 of {len(served)} of them: {mean[0]:.1f}, {mean[1]:.1f}, {mean[2]:.1f} jobs a tenant: 1:{mean[1] / mean[0]:.3f}:{mean[2] / mean[0]:.3f} (target within 3%)", flush=True)
     finally:
@@ -179,16 +179,19 @@ def all_of_it(stage, tenants):
 
 
 def drain_run(stage, daemon, jobs, tenants):
+    """Jobs/s, CPU us a job of jobq, MB, and CPU us a job of jobq and PostgreSQL together: what the rate comes to where the processors are the bound."""
     stage.preload(jobs, tenants)
     quiet(stage)
-    return drain_jobqd(stage, daemon, jobs)
+    before = cpu_of_server(stage)
+    rate, cpu, memory = drain_jobqd(stage, daemon, jobs)
+    server = sum(spent - before.get(pid, 0) for pid, spent in cpu_of_server(stage).items())
+    return rate, cpu, memory, cpu + server / jobs * 1e6
 
 
 def drain_tenants(stage):
-    """Two daemons on one database, one of them paused while the other works: the plain drain, and the same work of 1,000 tenants with all of it on."""
+    """A daemon as plain as that of the drain, then one with all of it on, again and again."""
     jobs, tenants = (20_000, 100) if stage.quick else (1_200_000, 1000)
     rows = []
-    forget_tenants(stage)
     for _ in range(pairs(stage)):
         row = []
         for on in (False, True):
@@ -202,11 +205,12 @@ def drain_tenants(stage):
                 row.append(drain_run(stage, daemon, jobs, tenants if on else 20))
             finally:
                 daemon.cleanup()
-        rows.append((row[1][0] / row[0][0], row[1][1], row[0][1]))
-        print(f"    plain {row[0][0]:,.0f}/s, {row[0][1]:.2f} us CPU a job; with all of it on {row[1][0]:,.0f}/s, {row[1][1]:.2f} us, {row[1][2]:.1f} MB", flush=True)
+        rows.append(row)
+        print("    plain {:,.0f}/s, {:.2f} us CPU of jobq a job, {:.1f} MB, {:.2f} us with PostgreSQL's;".format(*row[0])
+              + " with all of it on {:,.0f}/s, {:.2f} us, {:.1f} MB, {:.2f} us".format(*row[1]), flush=True)
     forget_tenants(stage)
     print(f"drain of {jobs:,} null jobs of {tenants:,} tenants with tiers, weights, limits of queue, tier and tenant, concurrency, against the plain one of 20 tenants:"
-          f" {median_of([r[0] for r in rows])}; target >= 0.9; CPU {statistics.median(r[1] for r in rows):.2f} us a job against {statistics.median(r[2] for r in rows):.2f}", flush=True)
+          f" {median_of([on[0] / plain[0] for plain, on in rows])}; target >= 0.9; by CPU of jobq and PostgreSQL {median_of([plain[3] / on[3] for plain, on in rows])}", flush=True)
 
 
 # --- queueing

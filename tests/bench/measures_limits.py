@@ -109,6 +109,7 @@ def limits(stage):
         asked = (statements(stage) - asked) / (until - begin)
         left = {name: stage.db.one("SELECT count(*) FROM jobq.jobs_live WHERE queue = %s", [name]) for name in rates}
         assert all(left.values()), f"a backlog ran out: {left}"
+        bears = daemon.queue_status("queue")["rate"]["effective_per_s"]
     finally:
         daemon.cleanup()
         procs.end(watch)
@@ -118,7 +119,8 @@ def limits(stage):
     for name, (rate, burst) in rates.items():
         judge(f"{name} {rate}/s", of(begun, name), of(arrived, name), rate, burst, until, 1, 97)
     way(begun, arrived)
-    print(f"  CPU of all jobq processes {spent:.1f}% of one; {asked:.1f} statements/s for {sum(r for r, _ in rates.values())} jobs/s", flush=True)
+    print(f"  CPU of all jobq processes {spent:.1f}% of one; {asked:.1f} statements/s for {sum(r for r, _ in rates.values())} jobs/s;"
+          f" the adaptive rate of the queue at the end {bears:.1f}/s (a slow machine looks like a slow receiver)", flush=True)
 
 
 def limits_nodes(stage):

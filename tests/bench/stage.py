@@ -15,7 +15,7 @@ from harness.wait import wait_until
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "shared_buffers": "'512MB'", "max_wal_size": "'8GB'",
            "checkpoint_timeout": "'30min'", "shared_preload_libraries": "pg_stat_statements", "track_io_timing": "off"}
 PAYLOAD = {"filler": "x" * 134}
-PAIRS = 5
+PAIRS = int(os.environ.get("BENCH_PAIRS", "5"))
 
 
 class Stage:
@@ -93,6 +93,17 @@ def percentile(values, percent):
 def cpu_of(daemon):
     """CPU seconds of all its living processes."""
     return sum(procs.cpu_seconds(pid) for pid in daemon.family())
+
+
+def cpu_of_server(stage):
+    """CPU seconds of PostgreSQL's processes, by pid: they come and go."""
+    spent = {}
+    for pid in stage.server.family():
+        try:
+            spent[pid] = procs.cpu_seconds(pid)
+        except FileNotFoundError:  # an autovacuum worker that has just left
+            pass
+    return spent
 
 
 def pss_mb(daemon):
