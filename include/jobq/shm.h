@@ -200,6 +200,8 @@ struct shm_slot {
 	shm_i64 beat_mono_ns;                   /* the event loop turned */
 	shm_u32 worked;                         /* it did its work at least once: the next start is immediate */
 	shm_u32 program_pgid;                   /* exec: the program's process group, 0 = none */
+	shm_i64 batch_since_ns;                 /* worker: the oldest batch that its handler has was given to it then; 0 = none */
+	shm_u32 batch_jobs, pad_batch;          /* worker: how many jobs that batch had */
 	shm_u64 sample_head;                    /* samples written so far; entry i is at i % SHM_SAMPLES */
 	struct shm_sample samples[SHM_SAMPLES];
 	struct shm_held held[SHM_HELD];

@@ -108,7 +108,7 @@ static void tuned(struct queue *queue)
 
 static void learn_sample(struct queue *queue, const struct sample *sample)
 {
-	const struct tuner_sample batch = {.end_ns = sample->end_mono_ns, .run_ns = sample->run_ns, .size = (uint32_t)queue->batch_size,
+	const struct tuner_sample batch = {.end_ns = sample->end_mono_ns, .run_ns = sample->run_ns, .size = sample->jobs,
 		.jobs = sample->jobs, .done = sample->done + sample->failed, .refused = sample->retried + sample->snoozed};
 	bool whole = queue->whole_batches && sample->jobs > 0 && sample->retried == sample->jobs;
 	shm_hist_add(&queue->shm->batch_us, sample->run_ns / NS_PER_US);
@@ -128,6 +128,17 @@ static void learn_memory(struct queue *queue, int64_t now)
 	tuned(queue);
 }
 
+/* A full batch that is still running; jobs that overlap have times of their own. */
+static void learn_running(struct queue *queue, const struct shm_slot *slot, int64_t now)
+{
+	int64_t since = atomic_load(&slot->batch_since_ns);
+	if (since <= 0 || !queue->whole_batches || !queue->conf->k.batch_adaptive || atomic_load(&slot->batch_jobs) < tuner_size(&queue->tuner))
+		return;
+	if (tuner_running(&queue->tuner, now - since, now))
+		set_size(queue);
+	tuned(queue);
+}
+
 void learn_step(struct dispatcher *d)
 {
 	struct worker *worker;
@@ -136,6 +147,8 @@ void learn_step(struct dispatcher *d)
 		const struct shm_slot *slot = worker->queue && worker->queue->conf ? shm_slot_at(d->child->shm, worker->slot) : NULL;
 		while (slot && shm_ring_next(slot, &worker->sample_cursor, &sample))
 			learn_sample(worker->queue, &sample);
+		if (slot)
+			learn_running(worker->queue, slot, clock_mono_ns());
 	}
 	for (size_t i = 0; i < d->nqueues; i++)
 		if (d->queues[i].conf && d->queues[i].shm && d->queues[i].buffer.entries > 0)

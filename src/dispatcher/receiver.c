@@ -288,7 +288,7 @@ int64_t receiver_wait_ns(struct queue *queue, enum jobq_cause cause, int64_t aft
 		return 0; /* it waits for the gate, not for a time of its own */
 	if (after_ns >= 0)
 		return after_ns;
-	if (cause == JOBQ_CAUSE_REFUSED)
+	if (cause == JOBQ_CAUSE_REFUSED || cause == JOBQ_CAUSE_DOWN)
 		return refused_wait(r, now);
 	return cause == JOBQ_CAUSE_NONE ? SNOOZE_DEFAULT_NS : EXCUSED_WAIT_NS;
 }

@@ -101,7 +101,7 @@ bool rate_second(struct rate_state *r, int64_t now_ns)
 	r->raised_ns = now_ns;
 	if (r->limit > 0 && r->effective >= r->limit)
 		return false;
-	bool near = r->refused_at > 0 && r->effective >= NEAR * r->refused_at;
+	bool near = r->effective >= NEAR * r->refused_at && r->effective <= r->refused_at / NEAR; /* beyond, the receiver has changed */
 	r->effective += r->ceiling * (near ? RAISE_NEAR : RAISE);
 	if (r->limit > 0 && r->effective > r->limit)
 		r->effective = r->limit;

@@ -6,7 +6,7 @@
  *
  *     refusals (429, 5xx):          effective *= 0.7, at most once a RATE_HOLD, for one overload refuses many requests
  *     latency twice its base:       effective *= 0.85, likewise, and once in RATE_LATENCY_SEEN requests
- *     a second without either:      effective += 5% of the ceiling, but 0.5% from 90% of where it was refused last
+ *     a second without either:      effective += 5% of the ceiling, but 0.5% within 10% of where it was refused last
  *
  * never below the floor, never above the limit; no increase within RATE_CALM of a decrease (hysteresis). A receiver that bears
  * c < limit is so held between 0.7 c and c, near c most of the time: cuts come once in 0.1 c / 0.005 limit seconds. Without a
