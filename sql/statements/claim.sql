@@ -15,7 +15,8 @@ WITH token AS MATERIALIZED (
                      AND (coalesce(j.run_at, j.created_at), j.id) > (l.after_at, l.after_id) AND j.status = 'pending'
                    ORDER BY coalesce(j.run_at, j.created_at), j.id LIMIT l.n FOR UPDATE SKIP LOCKED) AS x))
      AND EXISTS (SELECT FROM jobq.nodes WHERE incarnation = $2::int8)
-  RETURNING claim_token, id, coalesce(tenant_id, '') AS tenant_id, coalesce(priority, 5::smallint) AS priority, type, user_id, payload, coalesce(run_at, created_at) AS run_at, created_at, deadline, retry_count, max_retries, crashes
+  RETURNING claim_token, id, coalesce(tenant_id, '') AS tenant_id, coalesce(priority, 5::smallint) AS priority, type, user_id, payload, coalesce(run_at, created_at) AS run_at, created_at, deadline, retry_count, max_retries, crashes,
+            (unique_key IS NOT NULL OR notify_channel IS NOT NULL) AS tied
 ), noted AS (
   INSERT INTO jobq.claims (token, incarnation, ids)
   SELECT (SELECT token FROM token), $2::int8, array_agg(id) FROM claimed HAVING count(*) > 0

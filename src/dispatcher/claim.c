@@ -32,7 +32,7 @@ struct claim_call {
 };
 
 enum { COL_TOKEN, COL_ID, COL_TENANT, COL_PRIORITY, COL_TYPE, COL_USER, COL_PAYLOAD, COL_RUN_AT, COL_CREATED, COL_DEADLINE,
-       COL_RETRIES, COL_MAX_RETRIES, COL_CRASHES };
+       COL_RETRIES, COL_MAX_RETRIES, COL_CRASHES, COL_TIED };
 
 /* ---- how much ---- */
 
@@ -81,6 +81,7 @@ void claim_read_row(const PGresult *res, int i, struct job_row *row)
 	row->retry_count = pg_get_int4(res, i, COL_RETRIES);
 	row->max_retries = pg_get_isnull(res, i, COL_MAX_RETRIES) ? -1 : pg_get_int4(res, i, COL_MAX_RETRIES);
 	row->crashes = pg_get_int2(res, i, COL_CRASHES);
+	row->tied = pg_get_bool(res, i, COL_TIED);
 }
 
 /* The rows come in the order of their place on disk; the buffer wants them by lane and age. */

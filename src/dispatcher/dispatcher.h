@@ -80,6 +80,8 @@ struct job {
 	enum job_state state;
 	bool alone, cancel, cancel_sent, running, lost_reply, timed_out;
 	bool by_itself;          /* ENDED: a statement failed over some value: write it in one of its own */
+	bool tied;               /* it has a unique key or a notify channel: its end is more than its row (jobq.finish_tied) */
+	int64_t busy_until_ns;   /* ENDED, tied: somebody holds its row; not written before */
 	uint64_t batch_id;
 	/* progress, until written */
 	bool progress_new;
@@ -214,7 +216,7 @@ struct dispatcher {
 	struct buf control_in, control_out;
 	/* when periodic work is due, mono ns */
 	int64_t next_second_ns, next_scan_ns, next_count_ns, next_sweep_ns, next_upkeep_ns, next_tick_ns, next_schema_ns, next_unserved_ns, next_own_ns, next_heads_ns;
-	bool sweeping, counting, ticking, upkeeping, checking, listing, reading_heads;
+	bool sweeping, counting, ticking, expiring, upkeeping, checking, listing, reading_heads;
 };
 
 /* dispatcher.c */
@@ -230,6 +232,7 @@ bool dispatcher_may_claim(const struct dispatcher *d);
 struct job_row { /* a row as the claim or the recovery returned it */
 	int64_t id, token, run_at_us, created_at_us, deadline_us;
 	int priority, retry_count, max_retries, crashes; /* max_retries -1 = the queue's */
+	bool tied;
 	const char *tenant, *type, *user_id, *payload;
 	size_t tenant_len, type_len, user_id_len, payload_len;
 };
