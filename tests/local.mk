@@ -37,6 +37,11 @@ unit_shm_hist_SOURCES = tests/unit/test_shm_hist.c
 unit_shm_hist_CFLAGS = $(UNIT_CFLAGS)
 unit_shm_hist_LDADD = libshm.a libbase.a $(UNIT_LIBS)
 
+check_PROGRAMS += unit_shm_decision
+unit_shm_decision_SOURCES = tests/unit/test_shm_decision.c
+unit_shm_decision_CFLAGS = $(UNIT_CFLAGS)
+unit_shm_decision_LDADD = libshm.a libbase.a $(UNIT_LIBS)
+
 check_PROGRAMS += unit_shm_cell
 unit_shm_cell_SOURCES = tests/unit/test_shm_cell.c
 unit_shm_cell_CFLAGS = $(UNIT_CFLAGS)
@@ -130,11 +135,11 @@ unit_sms_CFLAGS = $(UNIT_CFLAGS)
 unit_sms_LDADD = libhandlers.a libbase.a $(UNIT_LIBS)
 unit_worker_SOURCES = tests/unit/test_worker.c tests/unit/worker_bed.c tests/unit/worker_bed.h
 unit_worker_CFLAGS = $(UNIT_CFLAGS)
-unit_worker_LDADD = libworker.a libhandlers.a libwire.a libshm.a libbase.a $(UNIT_LIBS) $(CURL_LIBS)
+unit_worker_LDADD = libworker.a libhandlers.a libpg.a libconf.a libwire.a libshm.a libbase.a $(PQ_LIBS) $(UNIT_LIBS) $(CURL_LIBS)
 check_PROGRAMS += unit_worker_door
 unit_worker_door_SOURCES = tests/unit/test_worker_door.c tests/unit/worker_bed.c tests/unit/worker_bed.h
 unit_worker_door_CFLAGS = $(UNIT_CFLAGS)
-unit_worker_door_LDADD = libworker.a libhandlers.a libwire.a libshm.a libbase.a $(UNIT_LIBS) $(CURL_LIBS)
+unit_worker_door_LDADD = libworker.a libhandlers.a libpg.a libconf.a libwire.a libshm.a libbase.a $(PQ_LIBS) $(UNIT_LIBS) $(CURL_LIBS)
 check_PROGRAMS += unit_http
 unit_http_SOURCES = tests/unit/test_http.c
 unit_http_CFLAGS = $(UNIT_CFLAGS)
@@ -206,6 +211,16 @@ check_PROGRAMS += unit_url
 unit_url_SOURCES = tests/unit/test_url.c
 unit_url_CFLAGS = $(UNIT_CFLAGS)
 unit_url_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(CURL_LIBS)
+
+check_PROGRAMS += unit_pg_pool
+unit_pg_pool_SOURCES = tests/unit/test_pg_pool.c tests/unit/fake_pg.c tests/unit/fake_pg.h
+unit_pg_pool_CFLAGS = $(UNIT_CFLAGS)
+unit_pg_pool_LDADD = libpg.a libbase.a $(PQ_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += unit_http_public
+unit_http_public_SOURCES = tests/unit/test_http_public.c
+unit_http_public_CFLAGS = $(UNIT_CFLAGS)
+unit_http_public_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(CURL_LIBS)
 
 # lines and branches of src/queue that the unit programs run; fails below 95% and 90%
 dist_check_SCRIPTS += tests/unit/coverage.sh

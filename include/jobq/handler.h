@@ -25,6 +25,7 @@
 struct event_base;
 struct conf_queue;
 struct jobq_batch;
+struct pg_pool;
 
 struct jobq_job {
 	int64_t id;
@@ -34,7 +35,11 @@ struct jobq_job {
 	const char *user_id; /* "" = none */
 	const char *payload; /* JSON text, NUL terminated, of a PostgreSQL jsonb */
 	size_t payload_len;
+	const char *result;  /* JSON that an earlier attempt left with its RETRY, SNOOZE or UNCERTAIN; "" = none */
+	size_t result_len;
 	int64_t deadline_us; /* database time, microseconds since 1970; 0 = none */
+	int64_t created_us;  /* the same clock: when it was enqueued */
+	int64_t run;         /* 0; another number when a producer has replaced the job after it had begun */
 	int priority;        /* 1, 2, 5, 10 */
 	int attempt;         /* 1 = the first */
 	int max_retries;
@@ -50,10 +55,12 @@ struct jobq_batch {
 
 /* What an outcome tells of the receiver, beside the job: the queue's rate and its gate follow it. */
 enum jobq_cause {
-	JOBQ_CAUSE_NONE,    /* nothing: it answered, or was not asked */
-	JOBQ_CAUSE_REFUSED, /* it wants less: 429, "too many" */
-	JOBQ_CAUSE_DOWN     /* it could not: no connection, 5xx, no answer in time */
-};
+	JOBQ_CAUSE_NONE,     /* nothing: it answered, or was not asked */
+	JOBQ_CAUSE_REFUSED,  /* it wants less: 429, "too many" */
+	JOBQ_CAUSE_DOWN,     /* it could not: 5xx, no answer in time */
+	JOBQ_CAUSE_UNREACHED, /* it was not there: no name, no connection. Whatever the job: it burns no try */
+	JOBQ_CAUSES
+}; /* REFUSED, DOWN with after_ns > 0: it said when (Retry-After); until then the queue's gate is shut. -1: it did not */
 
 struct jobq_outcome {
 	enum jobq_outcome_kind kind;
@@ -61,7 +68,7 @@ struct jobq_outcome {
 	int64_t after_ns;    /* RETRY, SNOOZE: not before; -1 = as the queue's backoff says */
 	const char *error;   /* any bytes; the worker cleans and clips them; NULL = none */
 	size_t error_len;
-	const char *result;  /* JSON text, or NULL */
+	const char *result;  /* JSON text, or NULL; of a job that is not over: kept, and given to its next attempt */
 	size_t result_len;
 };
 
@@ -71,6 +78,10 @@ struct jobq_env { /* what the worker lends to its handler, for the handler's lif
 	struct event_base *base;
 	const struct conf_queue *queue;
 	const char *user_agent;
+	/* Connections (pg/pool.h), for handlers whose queues have the key `pool`; else NULL. Not always to the queue's own database:
+	 * whether jobq.complete can be called there is for the handler to find out. Its `width` should be pg_pool_max, so that no
+	 * begun job waits for a connection. */
+	struct pg_pool *pool;
 };
 
 struct jobq_handler {
@@ -102,7 +113,8 @@ void jobq_end_error(struct jobq_job *job, enum jobq_outcome_kind kind, int64_t a
 void jobq_progress(struct jobq_job *job, double percent, const char *note);
 /* The receiver refuses all of us (wrong credentials; `retry_ns` = when to probe): loud, and burns nothing. Then end the job SNOOZE. */
 void jobq_gate(struct jobq_job *job, int64_t retry_ns, const char *reason);
-/* The same text on every attempt of this job: "<installation>-<id>". Valid until the next call. */
+/* The same text on every attempt of this job: "<installation>-<id>"; another one when it runs again with what a producer has
+ * put in its place. Valid until the next call. */
 const char *jobq_idempotency_key(const struct jobq_job *job);
 
 /* handlers by name (src/handlers/registry.c); NULL if there is none */

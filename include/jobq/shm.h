@@ -19,11 +19,13 @@
 #define SHM_NAME_MAX 64      /* a queue's or node's name with its NUL */
 #define SHM_HELD 1024u       /* jobs that one worker may hold at a time */
 #define SHM_SAMPLES 128u     /* ring of batches, per worker */
+#define SHM_DECISIONS 64u    /* ring of decisions, per queue; a power of two */
 #define SHM_UNSERVED 16u
 #define SHM_NODES 32u
 #define SHM_HIST_SUB 8u      /* sub-buckets for each power of two of microseconds: error at most 1/8 */
 #define SHM_HIST_BUCKETS (SHM_HIST_SUB * 40u)
 #define SHM_NO_QUEUE UINT32_MAX
+#define SHM_POOLS 16u        /* connection pools, over all configurations since the start */
 
 #define FLUSH_X(name, help) SHM_FLUSH_##name,
 enum { 
@@ -64,6 +66,13 @@ enum shm_counter {
 };
 #undef COUNTER_X
 
+#define POOL_X(name, now, help) POOL_##name,
+enum shm_pool_stat {
+#include "tbl/pools.def"
+	POOL_STAT_COUNT
+};
+#undef POOL_X
+
 /* A short text with one writer. seq is odd while it is being written; see shm/cell.h. */
 #define SHM_CELL_WORDS 32u /* 256 bytes with the NUL */
 struct shm_cell {
@@ -92,6 +101,10 @@ struct shm_global {
 	shm_u32 dispatcher_generation;          /* raised before a dispatcher is forked: frames of an older one are void */
 	shm_u32 embedded;
 	struct shm_cell node, config_path, config_error;
+	struct shm_pool {                       /* what its connections do stands in the slots of the processes that have them */
+		struct shm_cell name;           /* "" = not used; a name keeps its row for good */
+		shm_u32 max, pad;               /* of all queues together; 0: no longer configured */
+	} pools[SHM_POOLS];
 	/* dispatcher */
 	shm_u32 db_state, schema;
 	shm_i64 lease_deadline_boot_ns;         /* before every effect a worker looks here; 0 = no lease */
@@ -113,6 +126,20 @@ struct shm_global {
 	} nodes[SHM_NODES];
 };
 
+#define TUNED_X(name, unit, text) SHM_TUNED_##name,
+enum shm_tuned {
+#include "tbl/tuned.def"
+	SHM_TUNED_COUNT
+};
+#undef TUNED_X
+struct shm_decision {                           /* dispatcher: what it changed by itself, and why; read with shm/decision.h */
+	shm_i64 at_mono_ns, at_real_us;
+	shm_i64 from_milli, to_milli;           /* thousandths of the unit (tbl/tuned.def) */
+	shm_i64 run_ns;                         /* batch_size: a batch of the size `from` took that long; 0 = not measured */
+	shm_u64 score_milli;                    /* batch_size: jobs a second of one worker at `from`, thousandths */
+	shm_u32 what, reason;                   /* enum shm_tuned; enum tune_reason (tbl/tunings.def) */
+};
+
 struct shm_queue {
 	/* master */
 	struct shm_cell name, handler;
@@ -126,7 +153,13 @@ struct shm_queue {
 	shm_u64 buffer_entries, buffer_bytes, buffer_max;
 	shm_u32 batch_size, batch_min, batch_max, batch_last;
 	shm_u64 flushes[SHM_FLUSHES];           /* batches handed out, by reason (tbl/flushes.def) */
-	shm_i64 effective_interval_ns;
+	shm_u64 buffer_added, buffer_overflows; /* jobs put into the buffer; those put back though it was full */
+	shm_u64 buffer_peak;                    /* the most jobs it held */
+	shm_u64 buffer_add_ns, buffer_add_timed; /* what putting jobs into it took, and how many of them were timed */
+	shm_i64 limit_interval_ns;              /* of the configured rate_limit; 0 = none */
+	shm_i64 effective_interval_ns;          /* in force: slower when the receiver bears less; 0 = no limit */
+	shm_u64 decided;                        /* decisions so far; entry i is at i % SHM_DECISIONS */
+	struct shm_decision decisions[SHM_DECISIONS];
 	struct shm_hist batch_us;               /* a batch, from its hand-out to its last outcome */
 	struct shm_hist pickup_us;              /* a job, from when it was due and committed to its begin mark */
 	shm_u32 paused, gate_closed;
@@ -169,6 +202,9 @@ struct shm_slot {
 	shm_u64 sample_head;                    /* samples written so far; entry i is at i % SHM_SAMPLES */
 	struct shm_sample samples[SHM_SAMPLES];
 	struct shm_held held[SHM_HELD];
+	struct shm_pool_use {
+		shm_u64 stats[POOL_STAT_COUNT]; /* tbl/pools.def; the counts go on where the slot's last process ended */
+	} pools[SHM_POOLS];                     /* as global.pools */
 	/* dispatcher */
 	shm_u32 kill_generation;                /* the master kills the child if this equals generation */
 	shm_u32 pad;

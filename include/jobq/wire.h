@@ -9,10 +9,11 @@
  *   HELLO     u32 version, slot, slot_generation, queue, pid
  *   WELCOME   (empty)
  *   BATCH     u64 batch_id, i64 token, u32 flags, u32 n, then n jobs:
- *               i64 id, i64 token, i64 deadline_us (db time, 0 none), u32 attempt, u32 max_retries, u8 priority,
- *               bytes type, tenant, user_id, payload   (type, user_id: empty = NULL)
- *   OUTCOMES  u32 n, then n: i64 id, token; u8 outcome; i64 begun_ns, ended_ns (mono; 0 = never begun), after_ns (-1: the
- *               queue's backoff); bytes error, result (JSON or empty)
+ *               i64 id, i64 token, i64 deadline_us (db time, 0 none), i64 created_us (db time), i64 run (of the
+ *               job after a replacement; 0 = the first), u32 attempt, u32 max_retries, u8 priority, bytes type, tenant, user_id, payload, result   (type, user_id: empty = NULL; result: what an earlier
+ *               attempt left, JSON or empty)
+ *   OUTCOMES  u32 n, then n: i64 id, token; u8 outcome, cause (enum jobq_cause); i64 begun_ns, ended_ns (mono; 0 = never
+ *               begun), after_ns (-1: the queue's backoff); bytes error, result (JSON or empty)
  *   ACK       u32 n, then n: i64 id, token
  *   CANCEL    u32 n, then n: i64 id, token
  *   PROGRESS  i64 id, token; u32 percent_milli (0..100000); bytes note
@@ -24,7 +25,7 @@
 
 #include <stdint.h>
 
-#define WIRE_VERSION 1u
+#define WIRE_VERSION 2u
 #define WIRE_BODY_MAX (64u << 20)  /* a longer frame is a broken peer */
 #define WIRE_BATCH_ALONE 1u        /* flags of BATCH: one suspect job by itself */
 

@@ -10,7 +10,8 @@ WITH gone AS (
 INSERT INTO jobq.%LEAF% (id, queue, type, tenant_id, user_id, priority, status, payload, result, progress, progress_note, retry_count,
        max_retries, error_message, unique_key, run_at, deadline, notify_channel, created_at, started_at, completed_at, claim_token,
        claimed_by, batch_id, crashes, expire_on)
-SELECT id, queue, type, tenant_id, user_id, priority, end_status, payload, end_result, progress, progress_note, retry_count,
+SELECT id, queue, type, tenant_id, user_id, priority, end_status, payload,
+       CASE WHEN end_status = 'completed' THEN end_result ELSE coalesce(end_result, result) END, progress, progress_note, retry_count,
        max_retries, coalesce(end_error, error_message), unique_key, run_at, deadline, notify_channel, created_at, started_at, now(),
        claim_token, claimed_by, batch, crashes, date '2000-01-01' + $3::int4
   FROM gone

@@ -86,5 +86,6 @@ void conf_check_all(const struct conf *conf, struct conf_errors *errors)
 	for (size_t i = 0; i < conf->nqueues; i++)
 		if (!private->queues[i].bad)
 			conf_check_queue(conf->queues[i], &private->queues[i], errors);
+	conf_check_pools(conf, errors);
 	check_workers(conf, errors);
 }

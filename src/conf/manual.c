@@ -151,7 +151,7 @@ static const char head[] =
 
 static const char old_head[] =
 	".SH \"OLD VARIABLES\"\n"
-	"Variables that other systems gave these settings; they are defaults for every queue, beneath all others. Their values are\n"
+	"Variables that other systems gave these settings; they are defaults for every queue or pool, beneath all others. Their values are\n"
 	"bare. An empty variable is as one that is not there.\n";
 
 static const char tail[] =
@@ -210,6 +210,12 @@ void conf_manual_print(FILE *out)
 		buf_printf(&text, ".SS \"Handler %s\"\nThis handler %s.\n", conf_handlers[i].name, conf_handlers[i].help);
 		print_keys(&text, CONF_IN_QUEUE, conf_handlers[i].name);
 	}
+	buf_printf(&text,
+		".SH \"SECTION [pool NAME]\"\nConnections for handlers that use a database; a queue names its pool with\n.BR pool .\nEvery queue has its own\n"
+		"connections of a pool, which its workers share out among themselves. A queue that names none uses the pool\n.BR default ,\n"
+		"whose database is that of jobqd, unless a section of that name says otherwise. At most %d pools.\n.B [pool *]\ngives defaults for all.\n",
+		CONF_POOLS_MAX - 1);
+	print_keys(&text, CONF_IN_POOL, NULL);
 	print_presets(&text);
 	print_old(&text);
 	buf_puts(&text, tail);

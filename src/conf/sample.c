@@ -126,5 +126,7 @@ void conf_print_sample(FILE *out)
 			print_key(&text, &conf_table[CONF_K_QUEUE_rate_limit], setting("rate_limit"));
 		print_section(&text, CONF_IN_QUEUE, handler->name);
 	}
+	buf_printf(&text, "\n# Pools: %s.\n#[pool main]\n", conf_sections[CONF_IN_POOL].help);
+	print_section(&text, CONF_IN_POOL, NULL);
 	conf_print_buf(&text, out);
 }

@@ -32,7 +32,7 @@ struct claim_call {
 };
 
 enum { COL_TOKEN, COL_ID, COL_TENANT, COL_PRIORITY, COL_TYPE, COL_USER, COL_PAYLOAD, COL_RUN_AT, COL_CREATED, COL_DEADLINE,
-       COL_RETRIES, COL_MAX_RETRIES, COL_CRASHES, COL_TIED };
+       COL_RETRIES, COL_MAX_RETRIES, COL_CRASHES, COL_RESULT, COL_TIED };
 
 /* ---- how much ---- */
 
@@ -81,7 +81,9 @@ void claim_read_row(const PGresult *res, int i, struct job_row *row)
 	row->retry_count = pg_get_int4(res, i, COL_RETRIES);
 	row->max_retries = pg_get_isnull(res, i, COL_MAX_RETRIES) ? -1 : pg_get_int4(res, i, COL_MAX_RETRIES);
 	row->crashes = pg_get_int2(res, i, COL_CRASHES);
-	row->tied = pg_get_bool(res, i, COL_TIED);
+	row->prior = pg_get_jsonb(res, i, COL_RESULT, &row->prior_len);
+	row->tied = !pg_get_isnull(res, i, COL_TIED);
+	row->run = pg_get_int8(res, i, COL_TIED);
 }
 
 /* The rows come in the order of their place on disk; the buffer wants them by lane and age. */
@@ -133,6 +135,7 @@ static void take_rows(struct claim_call *call, const PGresult *res)
 	tell_backlog(call, jobs, n, dispatcher_db_now_us(d));
 	for (size_t i = 0; i < n; i++)
 		buffer_add(&call->queue->buffer, jobs[i]->tenant, &jobs[i]->item, false, now_ns);
+	learn_queued(call->queue, n, clock_mono_ns() - now_ns);
 	free(jobs);
 	counter_add(call->queue, n ? COUNTER_claims : COUNTER_empty_claims, 1);
 	counter_add(call->queue, COUNTER_claimed, n);

@@ -287,6 +287,14 @@ static void param_errors(struct pg_params *p, const struct call *call)
 	pg_array_end(p);
 }
 
+static void param_results(struct pg_params *p, const struct call *call)
+{
+	pg_array_begin(p, PG_JSONB, call->n);
+	for (size_t i = 0; i < call->n; i++)
+		pg_array_jsonb(p, call->jobs[i]->result, call->jobs[i]->result_len);
+	pg_array_end(p);
+}
+
 static void param_batches(struct pg_params *p, const struct call *call)
 {
 	pg_array_begin(p, PG_INT8, call->n);
@@ -301,10 +309,7 @@ static void param_move(struct pg_params *p, const struct call *call)
 	for (size_t i = 0; i < call->n; i++)
 		pg_array_text(p, end_texts[call->jobs[i]->end], strlen(end_texts[call->jobs[i]->end]));
 	pg_array_end(p);
-	pg_array_begin(p, PG_JSONB, call->n);
-	for (size_t i = 0; i < call->n; i++)
-		pg_array_jsonb(p, call->jobs[i]->result, call->jobs[i]->result_len);
-	pg_array_end(p);
+	param_results(p, call);
 	param_errors(p, call);
 }
 
@@ -317,6 +322,7 @@ static void param_back(struct pg_params *p, const struct call *call)
 	pg_array_end(p);
 	param_ints(p, call, crashes_of);
 	param_errors(p, call);
+	param_results(p, call);
 }
 
 static bool send_call(struct dispatcher *d, struct call *call)
@@ -346,6 +352,7 @@ static bool send_call(struct dispatcher *d, struct call *call)
 		break;
 	case KIND_HOLD:
 		param_errors(p, call);
+		param_results(p, call);
 		stmt = db_stmt("hold");
 		break;
 	case KIND_FINISH_TIED:
@@ -360,6 +367,7 @@ static bool send_call(struct dispatcher *d, struct call *call)
 		break;
 	case KIND_HOLD_TIED:
 		param_errors(p, call);
+		param_results(p, call);
 		stmt = db_stmt("hold_tied");
 		break;
 	case KIND_VERIFY:

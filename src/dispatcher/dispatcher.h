@@ -36,6 +36,7 @@
 #include "shm/seg.h"
 #include "wire/stream.h"
 
+struct decision;
 struct event;
 struct dispatcher;
 struct json_t;
@@ -74,7 +75,8 @@ struct job {
 	struct claim *claim;
 	struct worker *worker;   /* ASSIGNED and ENDED: who holds it; NULL when it is gone */
 	uint32_t slot, slot_generation; /* ASSIGNED: of the worker, known even before it says hello again */
-	int64_t run_at_us, due_us, deadline_us;
+	int64_t run_at_us, due_us, deadline_us, created_us;
+	int64_t run;             /* tied: what tells this run of the job from those before a replacement; 0 = nothing */
 	int retry_count, max_retries;   /* max_retries resolved */
 	int crashes;
 	enum job_state state;
@@ -100,8 +102,8 @@ struct job {
 	TAILQ_ENTRY(job) link;   /* worker->jobs or d->adopted; then d->fates; then the round's list */
 	UT_hash_handle hh;
 	/* texts, in one allocation behind the struct */
-	const char *tenant, *type, *user_id, *payload;
-	uint32_t tenant_len, type_len, user_id_len, payload_len;
+	const char *tenant, *type, *user_id, *payload, *prior; /* prior: the row's result, which an earlier attempt left */
+	uint32_t tenant_len, type_len, user_id_len, payload_len, prior_len;
 };
 TAILQ_HEAD(job_list, job);
 
@@ -132,6 +134,8 @@ struct queue {
 	struct buffer buffer;
 	struct tuner tuner;
 	struct degrade degrade;
+	uint64_t decided;        /* decisions of the tuner that stand in shared memory */
+	uint64_t told_added, told_overflows; /* of the buffer's counts, those in shared memory */
 	int64_t batch_size;      /* in force: learn.c */
 	bool whole_batches;      /* its handler's batches can fail as a whole; jobs that overlap fail one by one */
 	int64_t slow_until_ns;   /* degraded: no batch before */
@@ -230,11 +234,11 @@ bool dispatcher_may_claim(const struct dispatcher *d);
 
 /* job.c */
 struct job_row { /* a row as the claim or the recovery returned it */
-	int64_t id, token, run_at_us, created_at_us, deadline_us;
+	int64_t id, token, run_at_us, created_at_us, deadline_us, run;
 	int priority, retry_count, max_retries, crashes; /* max_retries -1 = the queue's */
 	bool tied;
-	const char *tenant, *type, *user_id, *payload;
-	size_t tenant_len, type_len, user_id_len, payload_len;
+	const char *tenant, *type, *user_id, *payload, *prior;
+	size_t tenant_len, type_len, user_id_len, payload_len, prior_len;
 };
 struct job *job_new(struct dispatcher *d, struct queue *queue, const struct job_row *row);
 void job_free(struct dispatcher *d, struct job *job); /* its claim loses it; it must be in no list and not buffered */
@@ -282,6 +286,9 @@ void handout_pump(struct dispatcher *d);
 /* learn.c */
 void learn_start(struct queue *queue);
 void learn_step(struct dispatcher *d);                /* reads what finished batches tell */
+void learn_decided(struct queue *queue, const struct decision *decision); /* into the ring and the log */
+void learn_queued(struct queue *queue, size_t jobs, int64_t took_ns); /* so many jobs were put into the buffer */
+void learn_publish(struct queue *queue);              /* once a second */
 /* workers.c */
 void workers_accept(struct dispatcher *d);            /* from now on */
 void workers_send_acks(struct dispatcher *d);

@@ -32,10 +32,11 @@ static uint8_t named_priority(uint8_t priority)
 static void put_job(struct buf *body, const struct job *job)
 {
 	const struct msg_job m = {
-		.id = job->id, .token = job->token, .deadline_us = job->deadline_us,
+		.id = job->id, .token = job->token, .deadline_us = job->deadline_us, .created_us = job->created_us, .run = job->run,
 		.attempt = (uint32_t)job->retry_count + 1, .max_retries = (uint32_t)job->max_retries, .priority = named_priority(job->item.priority),
 		.type = {job->type, job->type_len}, .tenant = {job->tenant, job->tenant_len},
-		.user_id = {job->user_id, job->user_id_len}, .payload = {job->payload, job->payload_len}};
+		.user_id = {job->user_id, job->user_id_len}, .payload = {job->payload, job->payload_len},
+		.result = {job->prior, job->prior_len}};
 	msg_put_job(body, &m);
 }
 
@@ -146,7 +147,7 @@ static int64_t batch_room(const struct queue *queue)
 static void note_flush(struct queue *queue, size_t n, const struct buffer_flush *flush)
 {
 	int64_t slow = degrade_slow_ns(&queue->degrade);
-	atomic_store(&queue->shm->flushes[flush->reason], queue->buffer.flushes[flush->reason]);
+	atomic_fetch_add(&queue->shm->flushes[flush->reason], 1); /* these outlive a dispatcher */
 	if (slow > 0)
 		queue->slow_until_ns = clock_mono_ns() + slow;
 	if (log_enabled(LOG_L_DEBUG))

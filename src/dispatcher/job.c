@@ -61,20 +61,22 @@ static void copy_numbers(const struct dispatcher *d, struct job *job, const stru
 	job->run_at_us = row->run_at_us;
 	job->due_us = row->run_at_us > row->created_at_us ? row->run_at_us : row->created_at_us;
 	job->deadline_us = row->deadline_us;
+	job->created_us = row->created_at_us;
 	job->retry_count = row->retry_count;
 	job->max_retries = row->max_retries >= 0 || !conf ? row->max_retries : (int)conf->k.max_retries;
 	job->crashes = row->crashes;
 	job->tied = row->tied;
+	job->run = row->run;
 	job->item.priority = (uint8_t)(row->priority < 0 || row->priority > 255 ? 255 : row->priority);
 	job->item.suspect = row->crashes > 0;
 	job->item.due_ns = mono_of(d, job->due_us);
 	job->item.deadline_ns = job->deadline_us ? mono_of(d, job->deadline_us) : 0;
-	job->item.bytes = (uint32_t)(sizeof *job + row->payload_len);
+	job->item.bytes = (uint32_t)(sizeof *job + row->payload_len + row->prior_len);
 }
 
 struct job *job_new(struct dispatcher *d, struct queue *queue, const struct job_row *row)
 {
-	size_t texts = row->tenant_len + row->type_len + row->user_id_len + row->payload_len + 4;
+	size_t texts = row->tenant_len + row->type_len + row->user_id_len + row->payload_len + row->prior_len + 5;
 	struct job *job = xmalloc(sizeof *job + texts);
 	memset(job, 0, sizeof *job);
 	job->queue = queue;
@@ -84,6 +86,7 @@ struct job *job_new(struct dispatcher *d, struct queue *queue, const struct job_
 	job->type = keep(&at, row->type, row->type_len, &job->type_len);
 	job->user_id = keep(&at, row->user_id, row->user_id_len, &job->user_id_len);
 	job->payload = keep(&at, row->payload, row->payload_len, &job->payload_len);
+	job->prior = keep(&at, row->prior, row->prior_len, &job->prior_len);
 	job->claim = claim_get(d, row->token);
 	job->claim->outstanding++;
 	HASH_ADD(hh, d->jobs, id, sizeof job->id, job);

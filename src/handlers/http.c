@@ -1,13 +1,13 @@
 /*
- * handlers/http.c: libcurl's multi interface on libevent (see http.h).
+ * handlers/http.c: one request a call, over libcurl (see http.h).
  *
- * Runs in a worker. Owns the multi handle, one event a socket, one timer, and the easy handles, which are kept for the next
- * call together with their connections. libcurl tells which sockets to watch and when to wake it; everything else happens in
- * http_collect. TLS peers are verified, proxies of the environment are not used, bodies are bounded.
+ * Runs in a worker. Owns its multi handle (curlev.c) and the easy handles, which are kept for the next call together with their
+ * connections. TLS peers are verified, proxies of the environment are not used, bodies are bounded.
  *
  * Invariant: `sent` is set by libcurl's pre-request callback, right before the first byte of a request may leave. If
  * libcurl comes there twice for one call it wants to repeat the request on a fresh connection; then the call is broken off,
- * and counts as sent and unanswered. Fails by a reply that says so, never by silence.
+ * and counts as sent and unanswered. For public_only every socket is judged by the address that it is about to be connected to,
+ * so a name that changes its mind between a look and a call gains nothing. Fails by a reply that says so, never by silence.
  */
 #include "config.h"
 
@@ -15,16 +15,17 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
+#include "handlers/curlev.h"
+#include "handlers/url.h"
 
 #define CONNECT_MS 10000L      /* to reach the receiver; the answer has the job's own timeout */
 #define IDLE_S 30L             /* an idle connection older than this is not trusted any more */
@@ -37,74 +38,19 @@ struct http_call {
 	http_done *done;
 	void *arg;
 	struct buf body;
+	size_t body_max;
 	bool sent, cut;
+	bool public_only, refused, opened; /* an address was refused; one was taken */
 	char error[CURL_ERROR_SIZE];
 	TAILQ_ENTRY(http_call) link; /* in idle */
 };
 
 struct http {
-	struct event_base *base;
-	CURLM *multi;
-	struct event *timer;
+	struct curlev *curlev;
+	CURLM *multi; /* its */
 	char *user_agent;
 	TAILQ_HEAD(, http_call) idle;
 };
-
-static void http_collect(struct http *h);
-
-static void http_act(struct http *h, curl_socket_t fd, int what)
-{
-	int running;
-	CURLMcode code = curl_multi_socket_action(h->multi, fd, what, &running);
-
-	if (code != CURLM_OK)
-		log_error("libcurl: %s", curl_multi_strerror(code));
-	http_collect(h);
-}
-
-static void http_on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	http_act(arg, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static void http_on_socket(evutil_socket_t fd, short what, void *arg)
-{
-	http_act(arg, fd, ((what & EV_READ) ? CURL_CSELECT_IN : 0) | ((what & EV_WRITE) ? CURL_CSELECT_OUT : 0));
-}
-
-static int http_set_timer(CURLM *multi, long ms, void *arg)
-{
-	struct http *h = arg;
-	struct timeval tv = clock_timeval(ms * NS_PER_MS);
-
-	(void)multi;
-	if (ms < 0)
-		return event_del(h->timer);
-	return event_add(h->timer, &tv);
-}
-
-static int http_set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socketp)
-{
-	struct http *h = arg;
-	struct event *ev = socketp;
-	short watch = EV_PERSIST;
-
-	(void)easy;
-	if (ev != NULL)
-		event_free(ev);
-	if (what == CURL_POLL_REMOVE)
-		return curl_multi_assign(h->multi, fd, NULL) == CURLM_OK ? 0 : -1;
-	if (what != CURL_POLL_OUT)
-		watch |= EV_READ;
-	if (what != CURL_POLL_IN)
-		watch |= EV_WRITE;
-	ev = event_new(h->base, fd, watch, http_on_socket, h);
-	if (ev == NULL || event_add(ev, NULL) != 0)
-		mem_exhausted(0);
-	return curl_multi_assign(h->multi, fd, ev) == CURLM_OK ? 0 : -1;
-}
 
 static int http_on_request(void *arg, char *remote, char *local, int remote_port, int local_port)
 {
@@ -120,10 +66,23 @@ static int http_on_request(void *arg, char *remote, char *local, int remote_port
 	return CURL_PREREQFUNC_OK;
 }
 
+static curl_socket_t http_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct http_call *call = arg;
+
+	(void)purpose;
+	if (call->public_only && !url_is_public(&address->addr)) {
+		call->refused = true;
+		return CURL_SOCKET_BAD;
+	}
+	call->opened = true;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 static size_t http_on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct http_call *call = arg;
-	size_t len = size * n, room = HTTP_BODY_MAX - call->body.len;
+	size_t len = size * n, room = call->body_max - call->body.len;
 
 	buf_add(&call->body, data, len < room ? len : room);
 	call->cut = call->cut || len > room;
@@ -145,7 +104,7 @@ static void http_park(struct http_call *call)
 	curl_slist_free_all(call->headers);
 	call->headers = NULL;
 	buf_reset(&call->body);
-	call->sent = call->cut = false;
+	call->sent = call->cut = call->public_only = call->refused = call->opened = false;
 	TAILQ_INSERT_HEAD(&call->http->idle, call, link);
 }
 
@@ -164,7 +123,7 @@ static void http_read_reply(struct http_call *call, CURLcode code, struct http_r
 {
 	long status = 0;
 
-	*r = (struct http_reply){.reach = HTTP_ANSWERED, .cut = call->cut, .retry_after_ns = -1};
+	*r = (struct http_reply){.reach = HTTP_ANSWERED, .cut = call->cut, .retry_after_ns = -1, .call = call};
 	if (curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK)
 		status = 0;
 	if (code == CURLE_OK && status == 0)
@@ -173,6 +132,9 @@ static void http_read_reply(struct http_call *call, CURLcode code, struct http_r
 	if (code != CURLE_OK && status < 300 && !(status >= 200 && call->cut)) {
 		r->reach = call->sent ? HTTP_UNANSWERED : HTTP_NOT_SENT;
 		r->error = call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
+		r->not_public = call->refused && !call->opened;
+		if (r->not_public)
+			r->error = "the host has no address of the public Internet";
 		return;
 	}
 	r->status = status;
@@ -181,46 +143,32 @@ static void http_read_reply(struct http_call *call, CURLcode code, struct http_r
 	r->body_len = call->body.len;
 }
 
-static void http_collect(struct http *h)
+static void http_collect(void *arg, CURL *easy, CURLcode code)
 {
+	struct http *h = arg;
 	struct http_reply reply;
-	CURLMsg *msg;
-	char *call;
-	int left;
+	char *private;
 
-	while ((msg = curl_multi_info_read(h->multi, &left)) != NULL) {
-		CURLcode code = msg->data.result;
-		CURL *easy = msg->easy_handle;
-
-		if (msg->msg != CURLMSG_DONE || curl_easy_getinfo(easy, CURLINFO_PRIVATE, &call) != CURLE_OK)
-			continue;
-		struct http_call *c = (struct http_call *)(void *)call;
-		(void)curl_multi_remove_handle(h->multi, easy); /* fails for a handle that is not in it, and this one is */
-		http_read_reply(c, code, &reply);
-		c->done(c->arg, &reply);
-		http_park(c);
-	}
+	if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private) != CURLE_OK)
+		return;
+	struct http_call *call = (struct http_call *)(void *)private;
+	(void)curl_multi_remove_handle(h->multi, easy); /* fails for a handle that is not in it, and this one is */
+	http_read_reply(call, code, &reply);
+	call->done(call->arg, &reply);
+	http_park(call);
 }
 
 struct http *http_new(struct event_base *base, size_t max_connections, const char *user_agent, char *err, size_t errlen)
 {
 	struct http *h = xcalloc(1, sizeof *h);
 
-	h->base = base;
 	h->user_agent = xstrdup(user_agent);
 	TAILQ_INIT(&h->idle);
-	bool good = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK && (h->multi = curl_multi_init()) != NULL
-		&& (h->timer = event_new(base, -1, 0, http_on_timer, h)) != NULL
-		&& curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, http_set_socket) == CURLM_OK
-		&& curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h) == CURLM_OK
-		&& curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, http_set_timer) == CURLM_OK
-		&& curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h) == CURLM_OK
-		&& curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)max_connections) == CURLM_OK
-		&& curl_multi_setopt(h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)max_connections) == CURLM_OK;
-	if (good)
+	h->curlev = curlev_new(base, max_connections, http_collect, h, err, errlen);
+	if (h->curlev != NULL) {
+		h->multi = curlev_multi(h->curlev);
 		return h;
-	if (snprintf(err, errlen, "cannot set libcurl up (%s)", curl_version()) < 0)
-		err[0] = '\0';
+	}
 	http_free(h);
 	return NULL;
 }
@@ -233,13 +181,9 @@ void http_free(struct http *h)
 		TAILQ_REMOVE(&h->idle, call, link);
 		http_free_call(call);
 	}
-	if (h->multi != NULL)
-		(void)curl_multi_cleanup(h->multi); /* with no easy handle in it, this cannot fail */
-	if (h->timer != NULL)
-		event_free(h->timer);
+	curlev_free(h->curlev);
 	free(h->user_agent);
 	free(h);
-	curl_global_cleanup();
 }
 
 bool http_header(struct http_request *r, const char *name, const char *value, size_t len)
@@ -281,6 +225,35 @@ static struct http_call *http_take(struct http *h)
 
 #define HTTP_SET(option, value) (code = code != CURLE_OK ? code : curl_easy_setopt(call->easy, option, value))
 
+/* What is asked: method, address, headers, body, credentials. */
+static CURLcode http_ask(struct http_call *call, const struct http_request *r)
+{
+	CURLcode code = CURLE_OK;
+	bool get = r->method != NULL && strcmp(r->method, "GET") == 0;
+
+	HTTP_SET(CURLOPT_URL, r->url);
+	if (get) {
+		HTTP_SET(CURLOPT_HTTPGET, 1L);
+	} else {
+		HTTP_SET(CURLOPT_POST, 1L);
+		HTTP_SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
+		HTTP_SET(CURLOPT_COPYPOSTFIELDS, r->body);
+		if (r->method != NULL)
+			HTTP_SET(CURLOPT_CUSTOMREQUEST, r->method);
+	}
+	struct curl_slist *list = curl_slist_append(call->headers, "Expect:"); /* libcurl would wait a second for a 100 Continue */
+	if (list == NULL)
+		mem_exhausted(0);
+	call->headers = list;
+	HTTP_SET(CURLOPT_HTTPHEADER, call->headers);
+	if (r->user != NULL) {
+		HTTP_SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+		HTTP_SET(CURLOPT_USERNAME, r->user);
+		HTTP_SET(CURLOPT_PASSWORD, r->password);
+	}
+	return code;
+}
+
 static CURLcode http_setup(struct http_call *call, const struct http_request *r)
 {
 	CURLcode code = CURLE_OK;
@@ -289,6 +262,8 @@ static CURLcode http_setup(struct http_call *call, const struct http_request *r)
 	call->done = r->done;
 	call->arg = r->arg;
 	call->error[0] = '\0';
+	call->body_max = r->body_max == 0 ? HTTP_BODY_MAX : r->body_max;
+	call->public_only = r->public_only;
 	HTTP_SET(CURLOPT_PRIVATE, call);
 	HTTP_SET(CURLOPT_ERRORBUFFER, call->error);
 	HTTP_SET(CURLOPT_NOSIGNAL, 1L);
@@ -296,23 +271,16 @@ static CURLcode http_setup(struct http_call *call, const struct http_request *r)
 	HTTP_SET(CURLOPT_PROXY, "");
 	HTTP_SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1); /* one request a connection: what is sent is known */
 	HTTP_SET(CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+	HTTP_SET(CURLOPT_TIMEOUT_MS, (long)(r->timeout_ns / NS_PER_MS));
 	HTTP_SET(CURLOPT_MAXAGE_CONN, IDLE_S);
 	HTTP_SET(CURLOPT_PREREQFUNCTION, http_on_request);
 	HTTP_SET(CURLOPT_PREREQDATA, call);
+	HTTP_SET(CURLOPT_OPENSOCKETFUNCTION, http_on_open);
+	HTTP_SET(CURLOPT_OPENSOCKETDATA, call);
 	HTTP_SET(CURLOPT_WRITEFUNCTION, http_on_body);
 	HTTP_SET(CURLOPT_WRITEDATA, call);
 	HTTP_SET(CURLOPT_USERAGENT, call->http->user_agent);
-	HTTP_SET(CURLOPT_URL, r->url);
-	HTTP_SET(CURLOPT_POST, 1L);
-	HTTP_SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
-	HTTP_SET(CURLOPT_COPYPOSTFIELDS, r->body);
-	HTTP_SET(CURLOPT_HTTPHEADER, r->headers);
-	if (r->user != NULL) {
-		HTTP_SET(CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-		HTTP_SET(CURLOPT_USERNAME, r->user);
-		HTTP_SET(CURLOPT_PASSWORD, r->password);
-	}
-	return code;
+	return code == CURLE_OK ? http_ask(call, r) : code;
 }
 
 struct http_call *http_send(struct http *h, struct http_request *r, char *err, size_t errlen)
@@ -329,6 +297,13 @@ struct http_call *http_send(struct http *h, struct http_request *r, char *err, s
 		err[0] = '\0';
 	http_park(call);
 	return NULL;
+}
+
+const char *http_reply_header(const struct http_reply *reply, const char *name)
+{
+	struct curl_header *header;
+
+	return curl_easy_header(reply->call->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK ? header->value : NULL;
 }
 
 bool http_unsent(const struct http_call *call)

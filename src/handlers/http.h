@@ -17,7 +17,7 @@ struct curl_slist;
 struct http;
 struct http_call;
 
-#define HTTP_BODY_MAX (64u << 10) /* of an answer; what is longer is cut, and its connection closed */
+#define HTTP_BODY_MAX (64u << 10) /* of an answer, unless the request says more; what is longer is cut, and its connection closed */
 
 enum http_reach {
 	HTTP_NOT_SENT,   /* no connection, no name, no TLS: the request never left */
@@ -30,18 +30,24 @@ struct http_reply { /* lives during the callback */
 	long status;            /* ANSWERED */
 	const char *body;       /* NUL terminated; may hold anything */
 	size_t body_len;
-	bool cut;               /* the body was longer than HTTP_BODY_MAX */
+	bool cut;               /* the body was longer than body_max */
 	int64_t retry_after_ns; /* -1: there was none, or none that could be read */
 	const char *error;      /* not ANSWERED: why; names no secret */
+	bool not_public;        /* NOT_SENT: public_only, and the host has no public address */
+	struct http_call *call; /* for http_reply_header */
 };
 typedef void http_done(void *arg, const struct http_reply *reply);
 
 struct http_request {
+	const char *method;          /* NULL = POST; GET sends no body */
 	const char *url;
 	const char *user, *password; /* Basic authentication; NULL = none */
 	struct curl_slist *headers;  /* given to the call, whatever becomes of it */
 	const char *body;            /* copied */
 	size_t body_len;
+	size_t body_max;             /* of the answer; 0 = HTTP_BODY_MAX */
+	int64_t timeout_ns;          /* for all of it; 0 = none of its own */
+	bool public_only;            /* connect to addresses of the public Internet alone (url.h): looked at when the connection is opened */
 	http_done *done;             /* called once, from the event loop, unless the call is stopped; may start new calls */
 	void *arg;
 };
@@ -54,6 +60,8 @@ bool http_header(struct http_request *r, const char *name, const char *value, si
 void http_request_drop(struct http_request *r);
 /* Starts it. NULL with the reason in err: nothing was sent and nothing will be called. */
 struct http_call *http_send(struct http *h, struct http_request *r, char *err, size_t errlen);
+/* The answer's header of that name (the first of several), or NULL. Lives during the callback. */
+const char *http_reply_header(const struct http_reply *reply, const char *name);
 bool http_unsent(const struct http_call *call); /* nothing of it has left so far */
 enum http_reach http_stop(struct http_call *call); /* breaks it off: NOT_SENT or UNANSWERED; the call is gone */
 

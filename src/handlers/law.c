@@ -30,7 +30,7 @@ static int64_t law_grow(struct law_wait *w, int64_t first, int64_t max, int64_t 
 	return w->until_ns - now_ns > first ? w->until_ns - now_ns : first;
 }
 
-static int64_t law_snooze(const struct http_reply *reply, struct law_pace *pace, int64_t now_ns)
+int64_t law_snooze(const struct http_reply *reply, struct law_pace *pace, int64_t now_ns)
 {
 	if (reply->retry_after_ns > 0)
 		return reply->retry_after_ns;
@@ -41,30 +41,42 @@ static struct law law_status(const struct http_reply *reply, struct law_pace *pa
 {
 	switch (reply->status) {
 	case 408: case 425: case 429:
-		return (struct law){LAW_SNOOZE, law_snooze(reply, pace, now_ns)};
+		return (struct law){.verdict = LAW_SNOOZE, .after_ns = law_snooze(reply, pace, now_ns)};
 	case 401: case 403: case 407:
-		return (struct law){LAW_GATE, law_grow(&pace->gate, GATE_FIRST_NS, GATE_MAX_NS, now_ns)};
+		return (struct law){.verdict = LAW_GATE, .after_ns = law_grow(&pace->gate, GATE_FIRST_NS, GATE_MAX_NS, now_ns)};
 	case 500:
-		return (struct law){LAW_RETRY, -1};
+		return (struct law){.verdict = LAW_RETRY, .after_ns = -1};
 	case 503:
-		return (struct law){LAW_RETRY, reply->retry_after_ns > 0 ? reply->retry_after_ns : -1};
+		return (struct law){.verdict = LAW_RETRY, .after_ns = reply->retry_after_ns > 0 ? reply->retry_after_ns : -1};
 	default:
 		break;
 	}
 	if (reply->status >= 200 && reply->status < 300)
-		return (struct law){LAW_ACCEPTED, -1};
+		return (struct law){.verdict = LAW_ACCEPTED, .after_ns = -1};
 	if (reply->status >= 300 && reply->status < 500)
-		return (struct law){LAW_FAIL, -1};
-	return (struct law){LAW_UNCERTAIN, -1}; /* 502, 504: a gateway in between lost the answer; and what nobody has defined */
+		return (struct law){.verdict = LAW_FAIL, .after_ns = -1};
+	return (struct law){.verdict = LAW_UNCERTAIN, .after_ns = -1}; /* 502, 504: a gateway in between lost the answer; and what nobody has defined */
+}
+
+enum jobq_cause law_cause(const struct http_reply *reply)
+{
+	if (reply->reach != HTTP_ANSWERED || reply->status >= 500 || reply->status == 408)
+		return JOBQ_CAUSE_DOWN;
+	return reply->status == 429 ? JOBQ_CAUSE_REFUSED : JOBQ_CAUSE_NONE;
 }
 
 struct law law_judge(const struct http_reply *reply, struct law_pace *pace, int64_t now_ns)
 {
+	struct law law;
+
 	if (reply->reach == HTTP_NOT_SENT)
-		return (struct law){LAW_RETRY, -1};
-	if (reply->reach == HTTP_UNANSWERED)
-		return (struct law){LAW_UNCERTAIN, -1};
-	return law_status(reply, pace, now_ns);
+		law = (struct law){.verdict = LAW_RETRY, .after_ns = -1};
+	else if (reply->reach == HTTP_UNANSWERED)
+		law = (struct law){.verdict = LAW_UNCERTAIN, .after_ns = -1};
+	else
+		law = law_status(reply, pace, now_ns);
+	law.cause = law_cause(reply);
+	return law;
 }
 
 void law_accepted(struct law_pace *pace)

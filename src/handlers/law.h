@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "handlers/http.h"
+#include "jobq/handler.h"
 
 enum law_verdict {
 	LAW_ACCEPTED,  /* 2xx: the driver looks whether the answer is what it should be */
@@ -26,8 +27,12 @@ struct law_pace {
 struct law {
 	enum law_verdict verdict;
 	int64_t after_ns; /* SNOOZE, GATE, RETRY; -1: as the queue's backoff says */
+	enum jobq_cause cause;
 };
 
+enum jobq_cause law_cause(const struct http_reply *reply);
+/* How long to wait for a receiver that gave no time of its own; steps on. */
+int64_t law_snooze(const struct http_reply *reply, struct law_pace *pace, int64_t now_ns);
 struct law law_judge(const struct http_reply *reply, struct law_pace *pace, int64_t now_ns);
 void law_accepted(struct law_pace *pace);
 

@@ -1,6 +1,7 @@
 # handlers: the code that has a job's effect, one file a handler behind include/jobq/handler.h
 noinst_LIBRARIES += libhandlers.a
 libhandlers_a_SOURCES = \
+	src/handlers/curlev.c src/handlers/curlev.h \
 	src/handlers/gsm.c src/handlers/gsm.h \
 	src/handlers/http.c src/handlers/http.h \
 	src/handlers/law.c src/handlers/law.h \

@@ -80,10 +80,10 @@ static size_t sms_width(void *state)
 	return (size_t)s->queue->k.max_connections;
 }
 
-static void sms_end(struct sending *one, enum jobq_outcome_kind kind, int64_t after_ns, const char *error, size_t len)
+static void sms_end(struct sending *one, struct jobq_outcome o, const char *error, size_t len)
 {
-	struct jobq_outcome o = {.kind = kind, .after_ns = after_ns, .error = error, .error_len = len};
-
+	o.error = error;
+	o.error_len = len;
 	jobq_end(one->job, &o);
 	free(one->ref);
 	free(one);
@@ -95,7 +95,7 @@ static void sms_accepted(struct sending *one, const struct http_reply *reply)
 	json_t *result = one->sms->driver->accept(one->sms->driver_state, reply, one->ref, err, sizeof err);
 
 	if (result == NULL) {
-		sms_end(one, OUTCOME_UNCERTAIN, -1, err, strlen(err));
+		sms_end(one, (struct jobq_outcome){.kind = OUTCOME_UNCERTAIN, .after_ns = -1}, err, strlen(err));
 		return;
 	}
 	law_accepted(&one->sms->pace);
@@ -147,7 +147,7 @@ static void sms_done(void *arg, const struct http_reply *reply)
 	sms_reason(reply, &why);
 	if (law.verdict == LAW_GATE)
 		jobq_gate(one->job, law.after_ns, buf_str(&why));
-	sms_end(one, kinds[law.verdict], law.after_ns, buf_str(&why), why.len);
+	sms_end(one, (struct jobq_outcome){.kind = kinds[law.verdict], .cause = law.cause, .after_ns = law.after_ns}, buf_str(&why), why.len);
 	buf_free(&why);
 }
 
@@ -184,7 +184,7 @@ static void sms_go(void *state, struct jobq_job *job)
 	if (good)
 		sms_message_free(&m);
 	if (!sent)
-		sms_end(one, OUTCOME_FAIL, -1, err, strlen(err));
+		sms_end(one, (struct jobq_outcome){.kind = OUTCOME_FAIL, .after_ns = -1}, err, strlen(err));
 }
 
 static void sms_run(void *state, struct jobq_batch *batch)
@@ -213,10 +213,13 @@ static void sms_stop(void *state, struct jobq_job *job, enum jobq_stop why)
 	(void)state;
 	if (why == JOBQ_STOP_CANCEL && !http_unsent(one->call))
 		return; /* it is on its way: its answer decides */
-	if (http_stop(one->call) == HTTP_UNANSWERED)
-		sms_end(one, OUTCOME_UNCERTAIN, -1, sent, sizeof sent - 1);
-	else
-		sms_end(one, why == JOBQ_STOP_CANCEL ? OUTCOME_CANCELLED : OUTCOME_RETRY, -1, unsent, sizeof unsent - 1);
+	struct jobq_outcome o = {.kind = OUTCOME_CANCELLED, .after_ns = -1};
+	bool left = http_stop(one->call) == HTTP_UNANSWERED;
+	if (why == JOBQ_STOP_TIMEOUT) {
+		o.kind = left ? OUTCOME_UNCERTAIN : OUTCOME_RETRY;
+		o.cause = JOBQ_CAUSE_DOWN;
+	}
+	sms_end(one, o, left ? sent : unsent, left ? sizeof sent - 1 : sizeof unsent - 1);
 }
 
 const struct jobq_handler handler_sms = {

@@ -20,6 +20,7 @@ libmaster_a_SOURCES = \
 	src/master/master.c src/master/master.h \
 	src/master/notify.c src/master/notify.h \
 	src/master/pidfile.c src/master/pidfile.h \
+	src/master/pool.c src/master/pool.h \
 	src/master/privilege.c src/master/privilege.h \
 	src/master/reap.c src/master/reap.h \
 	src/master/reload.c src/master/reload.h \

@@ -9,9 +9,11 @@
 
 #include "wire/msg.h"
 
+#include "jobq/handler.h"
+
 /* the least that one record of a list can take: what bounds its count before anything is read */
 #define REF_MIN 16u /* id, token */
-#define JOB_MIN 49u /* 3 i64, 2 u32, u8, 4 empty texts */
+#define JOB_MIN 69u /* 5 i64, 2 u32, u8, 5 empty texts */
 
 static void put_text(struct buf *b, struct msg_text text)
 {
@@ -74,10 +76,12 @@ bool msg_get_batch(struct rd *r, struct msg_batch *m)
 
 void msg_put_job(struct buf *b, const struct msg_job *m)
 {
-	buf_reserve(b, JOB_MIN + m->type.len + m->tenant.len + m->user_id.len + m->payload.len);
+	buf_reserve(b, JOB_MIN + m->type.len + m->tenant.len + m->user_id.len + m->payload.len + m->result.len);
 	buf_i64(b, m->id);
 	buf_i64(b, m->token);
 	buf_i64(b, m->deadline_us);
+	buf_i64(b, m->created_us);
+	buf_i64(b, m->run);
 	buf_u32(b, m->attempt);
 	buf_u32(b, m->max_retries);
 	buf_u8(b, m->priority);
@@ -85,6 +89,7 @@ void msg_put_job(struct buf *b, const struct msg_job *m)
 	put_text(b, m->tenant);
 	put_text(b, m->user_id);
 	put_text(b, m->payload);
+	put_text(b, m->result);
 }
 
 bool msg_get_job(struct rd *r, struct msg_job *m)
@@ -94,6 +99,8 @@ bool msg_get_job(struct rd *r, struct msg_job *m)
 	v.id = rd_i64(r);
 	v.token = rd_i64(r);
 	v.deadline_us = rd_i64(r);
+	v.created_us = rd_i64(r);
+	v.run = rd_i64(r);
 	v.attempt = rd_u32(r);
 	v.max_retries = rd_u32(r);
 	v.priority = rd_u8(r);
@@ -101,6 +108,7 @@ bool msg_get_job(struct rd *r, struct msg_job *m)
 	v.tenant = get_text(r);
 	v.user_id = get_text(r);
 	v.payload = get_text(r);
+	v.result = get_text(r);
 	if (r->bad || v.attempt == 0 || v.attempt > INT32_MAX || v.max_retries > INT32_MAX)
 		return false;
 	if (v.priority != 1 && v.priority != 2 && v.priority != 5 && v.priority != 10)
@@ -129,6 +137,7 @@ void msg_put_outcome(struct buf *b, const struct msg_outcome *m)
 	buf_i64(b, m->id);
 	buf_i64(b, m->token);
 	buf_u8(b, m->outcome);
+	buf_u8(b, m->cause);
 	buf_i64(b, m->begun_ns);
 	buf_i64(b, m->ended_ns);
 	buf_i64(b, m->after_ns);
@@ -143,12 +152,13 @@ bool msg_get_outcome(struct rd *r, struct msg_outcome *m)
 	v.id = rd_i64(r);
 	v.token = rd_i64(r);
 	v.outcome = rd_u8(r);
+	v.cause = rd_u8(r);
 	v.begun_ns = rd_i64(r);
 	v.ended_ns = rd_i64(r);
 	v.after_ns = rd_i64(r);
 	v.error = get_text(r);
 	v.result = get_text(r);
-	if (r->bad || v.outcome >= OUTCOME_COUNT || v.begun_ns < 0 || v.ended_ns < 0 || v.after_ns < -1)
+	if (r->bad || v.outcome >= OUTCOME_COUNT || v.cause >= JOBQ_CAUSES || v.begun_ns < 0 || v.ended_ns < 0 || v.after_ns < -1)
 		return false;
 	*m = v;
 	return true;

@@ -16,14 +16,14 @@ struct msg_hello { uint32_t version, slot, slot_generation, queue, pid; };
 struct msg_batch { uint64_t batch_id; int64_t token; uint32_t flags, count; };
 struct msg_text { const char *text; size_t len; };
 struct msg_job {
-	int64_t id, token, deadline_us;
+	int64_t id, token, deadline_us, created_us, run;
 	uint32_t attempt, max_retries;
 	uint8_t priority;
-	struct msg_text type, tenant, user_id, payload; /* point into the frame */
+	struct msg_text type, tenant, user_id, payload, result; /* point into the frame */
 };
 struct msg_outcome {
 	int64_t id, token, begun_ns, ended_ns, after_ns;
-	uint8_t outcome; /* enum jobq_outcome_kind, checked */
+	uint8_t outcome, cause; /* enum jobq_outcome_kind, enum jobq_cause, checked */
 	struct msg_text error, result;
 };
 struct msg_ref { int64_t id, token; };

@@ -60,6 +60,8 @@ void jobq_end(struct jobq_job *pub, const struct jobq_outcome *outcome)
 		log_error("the handler gave job %lld an outcome that does not exist", (long long)pub->id);
 		o.kind = OUTCOME_FAIL;
 	}
+	if (o.cause >= JOBQ_CAUSES)
+		o.cause = JOBQ_CAUSE_NONE;
 	if (job->begun_ns == 0 && o.kind != OUTCOME_UNSTARTED && o.kind != OUTCOME_CANCELLED)
 		job->begun_ns = clock_mono_ns(); /* refused before its admission, for its payload */
 	service_forgive(w, job, &o);
@@ -109,7 +111,10 @@ const char *jobq_idempotency_key(const struct jobq_job *pub)
 
 	if (w->installation[0] == '\0')
 		service_open(w); /* the dispatcher had not met the database when we started */
-	if (snprintf(w->key, sizeof w->key, "%s-%lld", w->installation, (long long)pub->id) < 0)
+	int len = snprintf(w->key, sizeof w->key, "%s-%lld", w->installation, (long long)pub->id);
+	if (len > 0 && (size_t)len < sizeof w->key && pub->run != 0) /* a receiver must not take it for what it has got already */
+		len = snprintf(w->key + len, sizeof w->key - (size_t)len, "-%lld", (long long)pub->run);
+	if (len < 0)
 		return "";
 	return w->key;
 }

@@ -23,6 +23,7 @@
 #include <uthash.h>
 
 struct event;
+struct pg_pool;
 struct stream;
 struct worker;
 
@@ -34,7 +35,7 @@ struct record {
 	struct record_key key;
 	int held;           /* entry in the slot; -1: the table was full, the job goes back unstarted */
 	struct job *job;    /* until it ends */
-	uint8_t outcome;    /* enum jobq_outcome_kind; from here on valid once it ended */
+	uint8_t outcome, cause; /* enum jobq_outcome_kind, enum jobq_cause; from here on valid once it ended */
 	int64_t begun_ns, ended_ns, after_ns;
 	char *text;         /* error, then result; owned; NULL when both are empty */
 	size_t error_len, result_len;
@@ -127,6 +128,11 @@ struct worker {
 	size_t kept_bytes, kept_max; /* of outcomes that nobody has acknowledged */
 	uint32_t hint;
 	uint64_t ended;           /* jobs that had their effect, or tried */
+
+	/* pool.c */
+	struct pg_pool *connections; /* the handler's; NULL: its queue has none */
+	struct shm_pool_use *pool_row;
+	uint64_t pool_base[POOL_STAT_COUNT];
 
 	/* timeout.c */
 	struct event *timeout;

@@ -32,7 +32,7 @@ def test_unserved_queue(daemon, db):
 
 def test_behind_a_long_job(daemon, db):
     """Claimed in time, but its turn comes too late: the worker does not start it."""
-    daemon(db, {"sleep": {"workers": 1, "batch_size": 2, "batch_min": 2}}).start()
+    daemon(db, {"sleep": {"workers": 1, "batch_size": 1, "batch_min": 1, "batch_adaptive": "off"}}).start()
     first, second = db.enqueue_many([{"queue": "sleep", "payload": {"sleep": "1s"}}, {"queue": "sleep", "payload": {}, "deadline": in_(0.5).isoformat()}])
     assert db.wait_job(second, "failed")["error_message"] == "deadline passed"
     assert db.wait_job(first, "completed")
@@ -74,7 +74,7 @@ def test_retry_drops_what_has_passed(db):
 
 def test_many_at_once(daemon, db):
     """More than one statement's worth, of several queues and tenants; none is left and none ran."""
-    db.sql("INSERT INTO jobq.jobs (queue, tenant_id, payload, deadline) SELECT 'q' || n %% 3, 't' || n %% 7, '{}', now() + n * interval '1 microsecond'"
+    db.sql("INSERT INTO jobq.jobs (queue, tenant_id, payload, deadline) SELECT 'q' || n % 3, 't' || n % 7, '{}', now() + n * interval '1 microsecond'"
            " FROM generate_series(1, 2500) n")
     daemon(db, {"null": {}}).start()
     wait_until(lambda: db.unfinished() == 0, "all of them to end", 60)

@@ -115,7 +115,7 @@ def test_replace_of_a_job_that_is_put_back(db):
     job = keyed(db, {"n": 1})
     claim(db, job, 7)
     keyed(db, {"n": 2}, "replace")
-    back = "SELECT busy, again_at <= now() FROM jobq.back_tied(ARRAY[%s]::bigint[], ARRAY[%s]::bigint[], '{1}', '{3600000000}', '{1}', '{bad}')"
+    back = "SELECT busy, again_at <= now() FROM jobq.back_tied(ARRAY[%s]::bigint[], ARRAY[%s]::bigint[], '{1}', '{3600000000}', '{1}', '{bad}', '{NULL}')"
     assert db.sql(back, [job, 7]) == [(False, True)]
     assert db.sql(LIVE, [job]) == [("pending", {"n": 2}, 5, 0, 0)]
     claim(db, job, 8)
@@ -335,3 +335,15 @@ def test_enqueue_by_jobqctl(daemon, db):
     refused = node.ctl("enqueue", "--file", "-", stdin=line + "\n", code=None)
     assert refused.returncode == 1 and 'unfinished job with the unique key "k"' in refused.stderr
     assert node.json("job", first)["unique_key"] == "k"
+
+
+def test_keys_of_a_receiver(daemon, db, receiver):
+    """A receiver that drops what it has seen gets the replacement under another idempotency key; attempts of one run share theirs."""
+    receiver.control(slow=0.5)
+    daemon(db, {"sms": {**receiver.queue_keys(), "workers": 1}}).start()
+    job = db.enqueue("sms", {"to": "+358401", "text": "first"}, unique_key="k")
+    wait_until(lambda: db.job(job)["status"] in ("claimed", "running"), "the first to be sent")
+    db.enqueue("sms", {"to": "+358401", "text": "second"}, unique_key="k", on_duplicate="replace")
+    db.wait_job(job, "completed")
+    keys = [(e["text"], e["headers"]["idempotency-key"]) for e in receiver.effects()]
+    assert [t for t, _ in keys] == ["first", "second"] and keys[0][1].endswith(f"-{job}") and keys[1][1].startswith(keys[0][1] + "-")

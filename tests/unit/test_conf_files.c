@@ -66,6 +66,15 @@ START_TEST(the_manual_is_what_the_table_makes)
 }
 END_TEST
 
+/* A handler that this version has knows the key. */
+static bool has_owner(const struct conf_key *key)
+{
+	for (size_t i = 0; i < conf_nhandlers; i++)
+		if (conf_handlers[i].now && conf_table_applies(key, conf_handlers[i].name))
+			return true;
+	return false;
+}
+
 START_TEST(every_key_stands_in_both)
 {
 	struct buf sample = {0};
@@ -76,7 +85,7 @@ START_TEST(every_key_stands_in_both)
 	print(conf_manual_print);
 	for (size_t i = 0; i < CONF_KEYS; i++) {
 		int n = snprintf(word, sizeof word, "%s =", conf_table[i].name);
-		bool expected = conf_table[i].now;
+		bool expected = conf_table[i].now && has_owner(&conf_table[i]);
 
 		ck_assert(n > 0 && (size_t)n < sizeof word);
 		if (!expected)
@@ -113,7 +122,7 @@ START_TEST(the_sample_tells_the_defaults)
 	char err[CONF_ERROR_MAX];
 
 	read_source("etc/jobqd.conf");
-	fixture_put("plain.conf", "%s\n[queue null]\n[queue sleep]\n", buf_str(&file));
+	fixture_put("plain.conf", "%s\n[pool main]\n[queue null]\n[queue sleep]\n", buf_str(&file));
 	for (char *line = file.data, *next; line < file.data + file.len; line = next) {
 		size_t len = strcspn(line, "\n");
 

@@ -241,6 +241,31 @@ START_TEST(a_preset_lies_beneath_what_is_written)
 }
 END_TEST
 
+START_TEST(pools_have_sections_of_their_own)
+{
+	struct conf *c;
+
+	fixture_env[0] = (char *)"DB_POOL_MAX=7";
+	fixture_env[1] = (char *)"DB_POOL_MIN=1";
+	fixture_env[2] = (char *)"JOBQ_POOL_B_ACQUIRE_TIMEOUT=2s";
+	c = fixture_load("[queue null]\n[pool *]\nidle_timeout = 1min\n[pool a]\ndatabase = host=h password=x\nmax = 1\n[pool b]\nmin = 2\n[pool a]\n");
+	ck_assert_uint_eq(c->npools, 2); /* nobody uses the default one */
+	const struct conf_pool *a = conf_pool_find(c, "a"), *b = conf_pool_find(c, "b");
+	ck_assert_str_eq(a->k.database, "host=h password=x");
+	ck_assert_str_eq(b->k.database, "");
+	ck_assert_int_eq(a->k.max, 1);
+	ck_assert_int_eq(b->k.max, 7);
+	ck_assert_int_eq(b->k.min, 2);
+	ck_assert_int_eq(a->k.idle_timeout, 60 * NS_PER_S);
+	ck_assert_int_eq(b->k.acquire_timeout, 2 * NS_PER_S);
+	ck_assert_str_eq(fixture_value(c, "pool.a.database"), "********");
+	ck_assert_str_eq(fixture_origin(c, "pool.b.max"), "environment DB_POOL_MAX");
+	ck_assert_str_eq(fixture_origin(c, "pool.a.idle_timeout"), "[pool *] @/c.conf:3");
+	ck_assert_ptr_null(conf_pool_find(c, "default"));
+	ck_assert_ptr_null(conf_pool_of(c, c->queues[0]));
+}
+END_TEST
+
 START_TEST(old_variables_are_defaults_for_every_queue)
 {
 	struct conf *c;
@@ -251,8 +276,8 @@ START_TEST(old_variables_are_defaults_for_every_queue)
 	fixture_env[3] = (char *)"BATCH_ENABLE_ADAPTIVE_SIZING=false";
 	fixture_env[4] = (char *)"BATCH_ENABLE_PRIORITY_FLUSHING=0";
 	fixture_env[5] = (char *)"BATCH_PERFORMANCE_TARGET_MS=";
-	fixture_env[6] = (char *)"DB_POOL_MAX=lots"; /* of later versions, and so of no concern */
-	fixture_env[7] = (char *)"ENABLE_BATCH_OPTIMIZATION=perhaps";
+	fixture_env[6] = (char *)"ENABLE_BATCH_OPTIMIZATION=perhaps"; /* of a later version, and so of no concern */
+	fixture_env[7] = (char *)"DB_POOL_MAX=5";
 	fixture_env[8] = (char *)"BATCH_SIZE=nonsense";
 	c = fixture_load("[queue null]\n[queue sleep]\nbatch_timeout = 5s\nbatch_adaptive = on\n");
 	for (size_t i = 0; i < 2; i++) {
@@ -479,6 +504,7 @@ int main(void)
 	tcase_add_loop_test(tc, waits_fit_each_other, 0, sizeof waits / sizeof waits[0]);
 	tcase_add_loop_test(tc, a_preset_is_a_set_of_defaults, 0, sizeof presets / sizeof presets[0]);
 	tcase_add_test(tc, a_preset_lies_beneath_what_is_written);
+	tcase_add_test(tc, pools_have_sections_of_their_own);
 	tcase_add_test(tc, old_variables_are_defaults_for_every_queue);
 	tcase_add_test(tc, the_later_layer_wins_and_says_so);
 	tcase_add_test(tc, a_list_is_taken_from_one_layer);

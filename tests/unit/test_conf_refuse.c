@@ -28,8 +28,14 @@ static const struct expect cases[] = {
 	{"[jobqd]\narchive = on", "@/c.conf:2: key \"archive\" is not in this version"},
 	{"[queu null]\nx = y", "@/c.conf:1: unknown section \"queu\"; did you mean \"queue\"?"},
 	{"[tenants]", "@/c.conf:1: section \"tenants\" is not in this version"},
-	{"[web]\nlisten = 127.0.0.1:8077\n[cron x]\n[pool a]", "@/c.conf:1: section \"web\" is not in this version\n"
-		"@/c.conf:3: section \"cron\" is not in this version\n@/c.conf:4: section \"pool\" is not in this version"},
+	{"[web]\nlisten = 127.0.0.1:8077\n[cron x]", "@/c.conf:1: section \"web\" is not in this version\n"
+		"@/c.conf:3: section \"cron\" is not in this version"},
+	{"[pool]", "@/c.conf:1: section [pool] needs a name: [pool NAME], or [pool *] for all"},
+	{"[pool A]", "@/c.conf:1: \"A\" is not a pool name: a small letter, then up to 62 of a-z 0-9 _ . -"},
+	{"[pool a]\ndatabase = embedded", "@/c.conf:2: database: a pool has a conninfo or URI; leave it out for jobqd's own database"},
+	{"[pool a]\nmin = 5\nmax = 4", "@/c.conf:2: min 5 (@/c.conf:2) is above max 4 (@/c.conf:3)"},
+	{"[pool a]\nmaxx = 4", "@/c.conf:2: unknown key \"maxx\" in [pool a]; did you mean \"max\"?"},
+	{"[pool a]\nmax = 0", "@/c.conf:2: max: 0 is too small: 1 to 1000 connections"},
 	{"[queue]", "@/c.conf:1: section [queue] needs a name: [queue NAME], or [queue *] for all"},
 	{"[jobqd x]", "@/c.conf:1: section [jobqd] takes no name"},
 	{"[queue system]", "@/c.conf:1: the queue name \"system\" is reserved"},

@@ -186,13 +186,30 @@ START_TEST(law_of_answers)
 }
 END_TEST
 
+START_TEST(law_tells_of_the_receiver)
+{
+	static const struct { long status; enum jobq_cause cause; } causes[] = {
+		{200, JOBQ_CAUSE_NONE}, {400, JOBQ_CAUSE_NONE}, {401, JOBQ_CAUSE_NONE}, {408, JOBQ_CAUSE_DOWN}, {425, JOBQ_CAUSE_NONE},
+		{429, JOBQ_CAUSE_REFUSED}, {500, JOBQ_CAUSE_DOWN}, {502, JOBQ_CAUSE_DOWN}, {503, JOBQ_CAUSE_DOWN}, {504, JOBQ_CAUSE_DOWN},
+	};
+	struct law_pace pace = {0};
+
+	for (size_t i = 0; i < sizeof causes / sizeof causes[0]; i++) {
+		struct http_reply reply = {.reach = HTTP_ANSWERED, .status = causes[i].status, .retry_after_ns = -1};
+		ck_assert_msg(law_judge(&reply, &pace, 0).cause == causes[i].cause, "%ld", causes[i].status);
+	}
+}
+END_TEST
+
 START_TEST(law_without_an_answer)
 {
 	struct law_pace pace = {0};
 	struct http_reply reply = {.reach = HTTP_NOT_SENT, .retry_after_ns = -1, .error = "refused"};
 
 	ck_assert_int_eq(law_judge(&reply, &pace, 0).verdict, LAW_RETRY);
+	ck_assert_int_eq(law_judge(&reply, &pace, 0).cause, JOBQ_CAUSE_DOWN);
 	reply.reach = HTTP_UNANSWERED;
+	ck_assert_int_eq(law_judge(&reply, &pace, 0).cause, JOBQ_CAUSE_DOWN);
 	ck_assert_int_eq(law_judge(&reply, &pace, 0).verdict, LAW_UNCERTAIN);
 }
 END_TEST
@@ -229,6 +246,7 @@ int main(void)
 	tcase_add_test(tc, message_has_a_longest_text);
 	LOOP(tc, template_is_filled, templates);
 	LOOP(tc, law_of_answers, laws);
+	tcase_add_test(tc, law_tells_of_the_receiver);
 	tcase_add_test(tc, law_without_an_answer);
 	tcase_add_test(tc, law_waits_grow_and_start_afresh);
 	suite_add_tcase(suite, tc);

@@ -179,7 +179,7 @@ void bed_batch(struct bed *b, uint64_t batch_id, const struct bed_job *jobs, uin
 	for (uint32_t i = 0; i < n; i++) {
 		struct msg_job job = {
 			.id = jobs[i].id, .token = 1000 + jobs[i].id, .deadline_us = b->deadline_us, .attempt = 1, .max_retries = 3, .priority = 5,
-			.type = {"", 0}, .tenant = {"acme", 4}, .user_id = {"", 0}, .payload = {jobs[i].payload, strlen(jobs[i].payload)},
+			.type = {"", 0}, .tenant = {"acme", 4}, .user_id = {"", 0}, .payload = {jobs[i].payload, strlen(jobs[i].payload)}, .result = {"", 0},
 		};
 		msg_put_job(&body, &job);
 	}

@@ -28,7 +28,7 @@ BEGIN
         RETURNING r.id, w.payload, r.priority, r.run_at, r.deadline
     )
     UPDATE jobq.jobs_live j SET status = 'pending', payload = t.payload, priority = t.priority, run_at = t.run_at, deadline = t.deadline, retry_count = 0,
-        crashes = 0, claim_token = NULL, claimed_by = NULL, started_at = NULL, batch_id = NULL, progress = NULL, progress_note = NULL
+        crashes = 0, result = NULL, claim_token = NULL, claimed_by = NULL, started_at = NULL, batch_id = NULL, progress = NULL, progress_note = NULL
     FROM taken t WHERE j.id = t.id;
     RETURN again;
 END $$;
@@ -84,13 +84,15 @@ AS $$
 $$;
 
 -- What the dispatcher is told of tied jobs: busy, somebody holds the row, ask again; again_at and priority, it waits again; neither, it
--- has ended. A claim that is not in the answer is not ours any more.
+-- has ended. A claim that is not in the answer is not ours any more. Planned each time: a plan for any arrays compares each id with each.
 
 -- Ends tied jobs as finish_move.sql and finish_delete.sql end others. expire_on NULL: nothing is kept.
 CREATE FUNCTION jobq.finish_tied(ids bigint[], tokens bigint[], expire_on date, batches bigint[], statuses text[], results jsonb[], errors text[])
     RETURNS TABLE(id bigint, busy boolean, again_at timestamptz, priority smallint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
+SET enable_hashjoin = on
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -116,7 +118,8 @@ BEGIN
             INSERT INTO jobq.%I (id, queue, type, tenant_id, user_id, priority, status, payload, result, progress, progress_note, retry_count,
                 max_retries, error_message, unique_key, run_at, deadline, notify_channel, created_at, started_at, completed_at, claim_token,
                 claimed_by, batch_id, crashes, expire_on)
-            SELECT id, queue, type, tenant_id, user_id, priority, end_status, payload, end_result, progress, progress_note, retry_count,
+            SELECT id, queue, type, tenant_id, user_id, priority, end_status, payload,
+                CASE WHEN end_status = ''completed'' THEN end_result ELSE coalesce(end_result, result) END, progress, progress_note, retry_count,
                 max_retries, coalesce(end_error, error_message), unique_key, run_at, deadline, notify_channel, created_at, started_at, now(),
                 claim_token, claimed_by, batch, crashes, $7
             FROM gone', jobq.ensure_leaf(expire_on))
@@ -126,10 +129,12 @@ BEGIN
 END $$;
 
 -- Puts tied jobs back as back.sql does others: with their replacement when there is one.
-CREATE FUNCTION jobq.back_tied(ids bigint[], tokens bigint[], charges integer[], delays bigint[], new_crashes integer[], errors text[])
+CREATE FUNCTION jobq.back_tied(ids bigint[], tokens bigint[], charges integer[], delays bigint[], new_crashes integer[], errors text[], results jsonb[])
     RETURNS TABLE(id bigint, busy boolean, again_at timestamptz, priority smallint)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
+SET enable_hashjoin = on
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -142,8 +147,8 @@ BEGIN
        SET status = 'pending', claim_token = NULL, claimed_by = NULL, started_at = NULL,
            run_at = CASE WHEN d.delay < 0 THEN coalesce(j.run_at, j.created_at) ELSE now() + d.delay * interval '1 microsecond' END,
            retry_count = j.retry_count + d.charge, crashes = greatest(j.crashes, d.crashes::smallint),
-           error_message = coalesce(d.error, j.error_message)
-      FROM unnest(ids, charges, delays, new_crashes, errors) d(id, charge, delay, crashes, error)
+           error_message = coalesce(d.error, j.error_message), result = coalesce(d.result, j.result)
+      FROM unnest(ids, charges, delays, new_crashes, errors, results) d(id, charge, delay, crashes, error, result)
      WHERE j.id = d.id AND j.id = ANY (mine) AND j.id <> ALL (again);
     RETURN QUERY SELECT j.id, false, coalesce(j.run_at, j.created_at), coalesce(j.priority, 5::smallint) FROM jobq.jobs_live j WHERE j.id = ANY (mine);
 END $$;

@@ -35,8 +35,10 @@ BEGIN
         RAISE EXCEPTION 'jobq: queue "%" has an unfinished job with the unique key "%"', of_queue, of_key USING ERRCODE = 'unique_violation',
             DETAIL = format('It is job %s.', live.id), SCHEMA = 'jobq', TABLE = 'jobs_live', CONSTRAINT = 'jobs_unique_key';
     ELSIF mode = 'replace' AND live.status = 'pending' THEN
-        DELETE FROM jobq.replacements r WHERE r.id = live.id AND r.payload IS NOT NULL;
-        UPDATE jobq.jobs_live j SET payload = new_payload, priority = new_priority, run_at = due_at, deadline = new_deadline, retry_count = 0, crashes = 0
+        INSERT INTO jobq.replacements (id, ended_token) VALUES (live.id, nextval('jobq.claim_token_seq'))
+        ON CONFLICT (id) DO UPDATE SET payload = NULL, ended_token = excluded.ended_token;
+        UPDATE jobq.jobs_live j SET payload = new_payload, priority = new_priority, run_at = due_at, deadline = new_deadline, retry_count = 0, crashes = 0,
+            result = NULL
         WHERE j.id = live.id;
         PERFORM jobq.wake(jobq.wake_hint(live.id, of_queue, of_tenant, new_priority, due_at));
     ELSIF mode = 'replace' THEN
