@@ -18,25 +18,11 @@
 #include "base/mem.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/leaf.h"
+#include "dispatcher/write.h"
 
 #define ROUND_MAX 2000
 #define RETRY_NS (200 * NS_PER_MS)
 #define BUSY_NS (100 * NS_PER_MS) /* a tied job whose row is locked */
-
-/* One statement of a round: jobs of one kind (and leaf). */
-enum kind { KIND_DELETE, KIND_MOVE_DONE, KIND_MOVE, KIND_BACK, KIND_HOLD, KIND_VERIFY, KIND_FINISH_TIED, KIND_BACK_TIED, KIND_HOLD_TIED };
-enum { TIED_ID, TIED_BUSY, TIED_AGAIN_AT, TIED_PRIORITY }; /* columns of the statements for tied jobs */
-struct call {
-	struct dispatcher *d;
-	enum kind kind;
-	int32_t leaf;      /* day number of the leaf, MOVE only */
-	int32_t expire_on; /* MOVE only */
-	bool closed;       /* one job that is written by itself */
-	size_t n;
-	struct job *jobs[];
-};
-
-static const char *const end_texts[] = {"completed", "failed", "cancelled"};
 
 /* ---- what a job needs ---- */
 
@@ -154,13 +140,6 @@ static void verify_answer(void *arg, const struct pg_result *result)
 	round_step_done(d);
 }
 
-static bool send_verify(struct dispatcher *d, struct call *call)
-{
-	db_params(d);
-	db_param_refs(d, call->jobs, call->n);
-	return db_send(d, DB_ACK, "find_ended", verify_answer, call);
-}
-
 static struct job **find_call_job(struct call *call, int64_t id)
 {
 	size_t low = 0, high = call->n;
@@ -217,7 +196,7 @@ static void settle_written(struct call *call, const PGresult *res)
 		settle(d, call->jobs[i], call->jobs[i]->run_at_us);
 	}
 	free(written);
-	if (missing->n > 0 && send_verify(d, missing)) {
+	if (missing->n > 0 && write_send(d, missing, verify_answer)) {
 		d->round.open++;
 		return;
 	}
@@ -264,116 +243,6 @@ static void tidy_answer(void *arg, const struct pg_result *result)
 {
 	(void)result; /* rows that stay are found and removed by sweep.c and tick.c */
 	round_step_done(arg);
-}
-
-/* ---- the statements ---- */
-
-static void param_ints(struct pg_params *p, const struct call *call, int (*of)(const struct job *))
-{
-	pg_array_begin(p, PG_INT4, call->n);
-	for (size_t i = 0; i < call->n; i++)
-		pg_array_int4(p, of(call->jobs[i]));
-	pg_array_end(p);
-}
-
-static int charge_of(const struct job *job) { return job->charge; }
-static int crashes_of(const struct job *job) { return job->new_crashes; }
-
-static void param_errors(struct pg_params *p, const struct call *call)
-{
-	pg_array_begin(p, PG_TEXT, call->n);
-	for (size_t i = 0; i < call->n; i++)
-		pg_array_text(p, call->jobs[i]->error, call->jobs[i]->error_len);
-	pg_array_end(p);
-}
-
-static void param_results(struct pg_params *p, const struct call *call)
-{
-	pg_array_begin(p, PG_JSONB, call->n);
-	for (size_t i = 0; i < call->n; i++)
-		pg_array_jsonb(p, call->jobs[i]->result, call->jobs[i]->result_len);
-	pg_array_end(p);
-}
-
-static void param_batches(struct pg_params *p, const struct call *call)
-{
-	pg_array_begin(p, PG_INT8, call->n);
-	for (size_t i = 0; i < call->n; i++)
-		pg_array_int8(p, (int64_t)call->jobs[i]->batch_id);
-	pg_array_end(p);
-}
-
-static void param_move(struct pg_params *p, const struct call *call)
-{
-	pg_array_begin(p, PG_TEXT, call->n);
-	for (size_t i = 0; i < call->n; i++)
-		pg_array_text(p, end_texts[call->jobs[i]->end], strlen(end_texts[call->jobs[i]->end]));
-	pg_array_end(p);
-	param_results(p, call);
-	param_errors(p, call);
-}
-
-static void param_back(struct pg_params *p, const struct call *call)
-{
-	param_ints(p, call, charge_of);
-	pg_array_begin(p, PG_INT8, call->n);
-	for (size_t i = 0; i < call->n; i++)
-		pg_array_int8(p, call->jobs[i]->delay_us);
-	pg_array_end(p);
-	param_ints(p, call, crashes_of);
-	param_errors(p, call);
-	param_results(p, call);
-}
-
-static bool send_call(struct dispatcher *d, struct call *call)
-{
-	struct pg_params *p = db_params(d);
-	const struct pg_stmt *stmt = NULL;
-	qsort(call->jobs, call->n, sizeof call->jobs[0], job_by_id);
-	db_param_refs(d, call->jobs, call->n);
-	switch (call->kind) {
-	case KIND_DELETE:
-		stmt = db_stmt("finish_delete");
-		break;
-	case KIND_MOVE_DONE:
-		pg_param_int4(p, call->expire_on);
-		param_batches(p, call);
-		stmt = leaf_stmt(call->leaf, "finish_move_done");
-		break;
-	case KIND_MOVE:
-		pg_param_int4(p, call->expire_on);
-		param_batches(p, call);
-		param_move(p, call);
-		stmt = leaf_stmt(call->leaf, "finish_move");
-		break;
-	case KIND_BACK:
-		param_back(p, call);
-		stmt = db_stmt("back");
-		break;
-	case KIND_HOLD:
-		param_errors(p, call);
-		param_results(p, call);
-		stmt = db_stmt("hold");
-		break;
-	case KIND_FINISH_TIED:
-		pg_param_int4(p, call->expire_on);
-		param_batches(p, call);
-		param_move(p, call);
-		stmt = db_stmt("finish_tied");
-		break;
-	case KIND_BACK_TIED:
-		param_back(p, call);
-		stmt = db_stmt("back_tied");
-		break;
-	case KIND_HOLD_TIED:
-		param_errors(p, call);
-		param_results(p, call);
-		stmt = db_stmt("hold_tied");
-		break;
-	case KIND_VERIFY:
-		return send_verify(d, call);
-	}
-	return pg_conn_send(d->link[DB_ACK], stmt, p, false, write_answer, call);
 }
 
 /* ---- a round ---- */
@@ -454,7 +323,7 @@ void complete_pump(struct dispatcher *d)
 	d->round.open = 1; /* ours, until all are sent */
 	size_t ncalls = gather(d, calls);
 	for (size_t i = 0; i < ncalls; i++) {
-		if (send_call(d, calls[i]))
+		if (write_send(d, calls[i], calls[i]->kind == KIND_VERIFY ? verify_answer : write_answer))
 			d->round.open++;
 		else
 			free(calls[i]);

@@ -21,4 +21,5 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/upkeep.c \
 	src/dispatcher/wake.c \
 	src/dispatcher/why.c \
-	src/dispatcher/workers.c
+	src/dispatcher/workers.c \
+	src/dispatcher/write.c src/dispatcher/write.h

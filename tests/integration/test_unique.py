@@ -341,9 +341,9 @@ def test_keys_of_a_receiver(daemon, db, receiver):
     """A receiver that drops what it has seen gets the replacement under another idempotency key; attempts of one run share theirs."""
     receiver.control(slow=0.5)
     daemon(db, {"sms": {**receiver.queue_keys(), "workers": 1}}).start()
-    job = db.enqueue("sms", {"to": "+358401", "text": "first"}, unique_key="k")
+    job = db.enqueue("sms", {"to": "+358401234567", "text": "first"}, unique_key="k")
     wait_until(lambda: db.job(job)["status"] in ("claimed", "running"), "the first to be sent")
-    db.enqueue("sms", {"to": "+358401", "text": "second"}, unique_key="k", on_duplicate="replace")
+    db.enqueue("sms", {"to": "+358401234567", "text": "second"}, unique_key="k", on_duplicate="replace")
     db.wait_job(job, "completed")
     keys = [(e["text"], e["headers"]["idempotency-key"]) for e in receiver.effects()]
     assert [t for t, _ in keys] == ["first", "second"] and keys[0][1].endswith(f"-{job}") and keys[1][1].startswith(keys[0][1] + "-")
