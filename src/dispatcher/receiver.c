@@ -69,6 +69,11 @@ void receiver_gate(struct queue *queue, int64_t retry_ns, const char *reason)
 		shut(queue, TUNE_credentials, reason, strlen(reason));
 }
 
+bool receiver_shut(const struct queue *queue)
+{
+	return queue->receiver.breaker.state == BREAKER_SHUT;
+}
+
 /* The probe is gone without a word of the receiver: given back, or its worker died. */
 static void look_for_probe(struct queue *queue)
 {
@@ -206,7 +211,6 @@ void receiver_outcome(struct queue *queue, const struct job *job, const struct m
 	struct receiver *r = &queue->receiver;
 	enum jobq_outcome_kind kind = (enum jobq_outcome_kind)m->outcome;
 	if (m->cause == JOBQ_CAUSE_REFUSED) {
-		counter_add(queue, COUNTER_rate_exceeded, 1);
 		rate_wants_less(queue);
 		if (m->after_ns > 0)
 			said_when(queue, m);
@@ -309,9 +313,8 @@ void receiver_start(struct queue *queue)
 {
 	struct receiver *r = &queue->receiver;
 	const struct jobq_handler *handler = jobq_handler_find(queue->conf->k.handler);
-	const unsigned request = JOBQ_HANDLER_OUTSIDE | JOBQ_HANDLER_OVERLAP;
 	int64_t now = clock_mono_ns(), limit = atomic_load(&queue->shm->limit_interval_ns), left = atomic_load(&queue->shm->effective_interval_ns);
-	r->requests = handler && (handler->flags & request) == request;
+	r->requests = handler && (handler->flags & JOBQ_HANDLER_OVERLAP);
 	rate_init(&r->rate, units_per_second(queue->conf->k.rate_limit), now);
 	if (left > limit)
 		rate_resume(&r->rate, (double)NS_PER_S / (double)left, now);
