@@ -242,4 +242,4 @@ coverage:
 	sh $(top_srcdir)/tests/unit/coverage.sh $(abs_builddir)
 
 EXTRA_DIST += .ci/run contrib/packages contrib/quickstart contrib/quickstart.sh docs/kannel.md docs/testing.md tests/run.sh tests/run tests/bench/run.sh
-EXTRA_DIST += tests/bench/bench.py tests/bench/measures.py tests/bench/stage.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault
+EXTRA_DIST += tests/bench/bench.py tests/bench/measures.py tests/bench/stage.py tests/bench/tuned.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault

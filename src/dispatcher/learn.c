@@ -70,8 +70,10 @@ void learn_decided(struct queue *queue, const struct decision *decision)
 	d.at_real_us = d.at_mono_ns / NS_PER_US + queue->d->real_minus_mono_us;
 	if (queue->shm)
 		shm_decision_push(queue->shm, &d);
+	if (d.what == SHM_TUNED_gate)
+		return; /* receiver.c has said more */
 	void (*say)(const char *, ...) __attribute__((format(printf, 1, 2))) = is_look(d.reason) ? log_debug : log_info;
-	say("queue %s: %s %g to %g %s: %s", queue->name, shm_tuned_text(d.what), d.from, d.to, shm_tuned_unit(d.what), shm_tuning_text(d.reason));
+	say("queue %s: %s %.4g to %.4g %s: %s", queue->name, shm_tuned_text(d.what), d.from, d.to, shm_tuned_unit(d.what), shm_tuning_text(d.reason));
 }
 
 void learn_queued(struct queue *queue, size_t jobs, int64_t took_ns)

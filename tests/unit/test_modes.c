@@ -30,14 +30,14 @@ static void setup(void)
 START_TEST(test_one_overload_cuts_once)
 {
 	ck_assert_int_eq(rate_interval_ns(&r), 20 * NS_PER_MS);
-	ck_assert(rate_refused(&r, 50, now));
+	ck_assert(rate_refused(&r, now));
 	for (int i = 0; i < 20; i++)
-		ck_assert(!rate_refused(&r, 50, now + i));
+		ck_assert(!rate_refused(&r, now + i));
 	ck_assert_double_eq_tol(r.effective, 35, 1e-9);
 	for (int i = 0; i < 50; i++)
-		(void)rate_refused(&r, 50, now += 2 * NS_PER_S);
+		(void)rate_refused(&r, now += 2 * NS_PER_S);
 	ck_assert_double_eq_tol(r.effective, 1, 1e-9);
-	ck_assert(!rate_refused(&r, 50, now += 2 * NS_PER_S));
+	ck_assert(!rate_refused(&r, now += 2 * NS_PER_S));
 }
 END_TEST
 
@@ -53,7 +53,7 @@ START_TEST(test_settles_below_what_is_borne)
 				continue;
 			}
 			refusals++;
-			(void)rate_refused(&r, r.effective, now);
+			(void)rate_refused(&r, now);
 		}
 		(void)rate_second(&r, now);
 		now += NS_PER_S;
@@ -65,7 +65,7 @@ END_TEST
 
 START_TEST(test_comes_back_to_the_limit)
 {
-	ck_assert(rate_refused(&r, 50, now));
+	ck_assert(rate_refused(&r, now));
 	ck_assert(!rate_second(&r, now + NS_PER_S));
 	ck_assert(!rate_second(&r, now + 2 * NS_PER_S));
 	for (int s = 3; s < 60; s++)
@@ -82,7 +82,7 @@ START_TEST(test_a_bad_recipient)
 	for (int i = 0; i < 100000; i++) {
 		rate_accepted(&r);
 		if (i % 100 == 99)
-			ck_assert(!rate_refused(&r, 50, now));
+			ck_assert(!rate_refused(&r, now));
 		if (i % 50 == 49)
 			(void)rate_second(&r, now += NS_PER_S);
 	}
@@ -91,7 +91,7 @@ START_TEST(test_a_bad_recipient)
 	for (int i = 0; i < 500; i++) {
 		rate_accepted(&r);
 		if (i % 10 == 9)
-			cuts += rate_refused(&r, 50, now);
+			cuts += rate_refused(&r, now);
 		if (i % 50 == 49)
 			(void)rate_second(&r, now += NS_PER_S);
 	}
@@ -175,10 +175,19 @@ START_TEST(test_without_a_limit)
 {
 	rate_init(&r, 0, now);
 	ck_assert_int_eq(rate_interval_ns(&r), 0);
-	ck_assert(!rate_second(&r, now + 10 * NS_PER_S));
-	ck_assert(!rate_refused(&r, 0, now));
-	ck_assert(rate_refused(&r, 200, now));
-	ck_assert_double_eq_tol(r.effective, 140, 1e-9);
+	ck_assert(!rate_second(&r, now += 10 * NS_PER_S));
+	ck_assert(!rate_refused(&r, now));
+	ck_assert(!rate_second(&r, now += NS_PER_S)); /* one refusal makes no limit */
+	for (int s = 0; s < 5 && r.effective <= 0; s++) {
+		for (int i = 0; i < 200; i++)
+			rate_accepted(&r);
+		for (int i = 0; i < 50; i++)
+			ck_assert(!rate_refused(&r, now));
+		ck_assert(rate_second(&r, now += NS_PER_S));
+	}
+	ck_assert_double_ge(r.ceiling, 125);
+	ck_assert_double_le(r.ceiling, 250);
+	ck_assert_double_eq_tol(r.effective, 0.7 * r.ceiling, 1e-9);
 	for (int s = 0; s < 400 && r.effective > 0; s++)
 		(void)rate_second(&r, now += NS_PER_S);
 	ck_assert_double_eq(r.effective, 0);
@@ -189,7 +198,7 @@ START_TEST(test_new_limit)
 {
 	rate_set_limit(&r, 80);
 	ck_assert_double_eq(r.effective, 80);
-	ck_assert(rate_refused(&r, 80, now));
+	ck_assert(rate_refused(&r, now));
 	rate_set_limit(&r, 100);
 	ck_assert_double_eq_tol(r.effective, 56, 1e-9);
 	rate_set_limit(&r, 10);
