@@ -220,3 +220,8 @@ coverage:
 
 EXTRA_DIST += .ci/run contrib/packages contrib/quickstart contrib/quickstart.sh docs/kannel.md docs/testing.md tests/run.sh tests/run tests/bench/run.sh
 EXTRA_DIST += tests/bench/bench.py tests/bench/measures.py tests/bench/stage.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault
+
+check_PROGRAMS += unit_argv
+unit_argv_SOURCES = tests/unit/test_argv.c
+unit_argv_CFLAGS = $(UNIT_CFLAGS)
+unit_argv_LDADD = libbase.a $(UNIT_LIBS)

@@ -1,6 +1,7 @@
 # base: what every process needs and nothing that knows of jobs
 noinst_LIBRARIES += libbase.a
 libbase_a_SOURCES = \
+	src/base/argv.c src/base/argv.h \
 	src/base/buf.c src/base/buf.h \
 	src/base/clock.c src/base/clock.h \
 	src/base/fault.c src/base/fault.h \

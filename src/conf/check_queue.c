@@ -111,4 +111,6 @@ void conf_check_queue(const struct conf_queue *queue, const struct conf_set *set
 	check_rate(&s);
 	if (strcmp(queue->k.handler, "sms") == 0)
 		check_sms(&s);
+	if (strcmp(queue->k.handler, "exec") == 0)
+		conf_check_exec(queue, set, errors);
 }

@@ -104,6 +104,13 @@ START_TEST(the_sample_loads)
 }
 END_TEST
 
+static const struct {
+	const char *section, *keys;
+} needs[] = { /* what a queue of that handler cannot do without, beside its defaults */
+	{"[queue null]", ""}, {"[queue sleep]", ""}, {"[queue exec]", "command = /bin/cat\n"},
+};
+#define NEEDS (sizeof needs / sizeof needs[0])
+
 /* What is commented out are the defaults: without the #, every line with a value loads and changes nothing. */
 START_TEST(the_sample_tells_the_defaults)
 {
@@ -113,7 +120,11 @@ START_TEST(the_sample_tells_the_defaults)
 	char err[CONF_ERROR_MAX];
 
 	read_source("etc/jobqd.conf");
-	fixture_put("plain.conf", "%s\n[queue null]\n[queue sleep]\n", buf_str(&file));
+	buf_printf(&text, "%s", buf_str(&file));
+	for (size_t i = 0; i < NEEDS; i++)
+		buf_printf(&text, "\n%s\n%s", needs[i].section, needs[i].keys);
+	fixture_put("plain.conf", "%s", buf_str(&text));
+	buf_reset(&text);
 	for (char *line = file.data, *next; line < file.data + file.len; line = next) {
 		size_t len = strcspn(line, "\n");
 
@@ -122,13 +133,15 @@ START_TEST(the_sample_tells_the_defaults)
 		if (line[0] == '#' && line[1] != ' ' && line[1] != '\0' && line[len - 1] != '=' && strstr(line, "_dir =") == NULL)
 			line++;
 		buf_printf(&text, "%s\n", line);
+		for (size_t i = 0; i < NEEDS; i++)
+			buf_puts(&text, strcmp(line, needs[i].section) == 0 ? needs[i].keys : "");
 	}
 	fixture_put("full.conf", "%s", buf_str(&text));
 	plain = conf_load(fixture_path("plain.conf"), fixture_environment(), err);
 	ck_assert_msg(plain != NULL, "%s", err);
 	full = conf_load(fixture_path("full.conf"), fixture_environment(), err);
 	ck_assert_msg(full != NULL, "%s", err);
-	ck_assert_uint_eq(full->nqueues, 3);
+	ck_assert_uint_eq(full->nqueues, NEEDS + 1);
 	conf_diff_make(plain, full, &diff);
 	ck_assert(!diff.anything);
 	conf_diff_free(&diff);
