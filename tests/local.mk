@@ -37,6 +37,11 @@ unit_shm_hist_SOURCES = tests/unit/test_shm_hist.c
 unit_shm_hist_CFLAGS = $(UNIT_CFLAGS)
 unit_shm_hist_LDADD = libshm.a libbase.a $(UNIT_LIBS)
 
+check_PROGRAMS += unit_shm_decision
+unit_shm_decision_SOURCES = tests/unit/test_shm_decision.c
+unit_shm_decision_CFLAGS = $(UNIT_CFLAGS)
+unit_shm_decision_LDADD = libshm.a libbase.a $(UNIT_LIBS)
+
 check_PROGRAMS += unit_shm_cell
 unit_shm_cell_SOURCES = tests/unit/test_shm_cell.c
 unit_shm_cell_CFLAGS = $(UNIT_CFLAGS)

@@ -53,10 +53,12 @@ struct jobq_batch {
 
 /* What an outcome tells of the receiver, beside the job: the queue's rate and its gate follow it. */
 enum jobq_cause {
-	JOBQ_CAUSE_NONE,    /* nothing: it answered, or was not asked */
-	JOBQ_CAUSE_REFUSED, /* it wants less: 429, "too many" */
-	JOBQ_CAUSE_DOWN     /* it could not: no connection, 5xx, no answer in time */
-};
+	JOBQ_CAUSE_NONE,     /* nothing: it answered, or was not asked */
+	JOBQ_CAUSE_REFUSED,  /* it wants less: 429, "too many" */
+	JOBQ_CAUSE_DOWN,     /* it could not: 5xx, no answer in time */
+	JOBQ_CAUSE_UNREACHED, /* it was not there: no name, no connection. Whatever the job: it burns no try */
+	JOBQ_CAUSES
+}; /* REFUSED, DOWN with after_ns > 0: it said when (Retry-After); until then the queue's gate is shut. -1: it did not */
 
 struct jobq_outcome {
 	enum jobq_outcome_kind kind;

@@ -19,6 +19,7 @@
 #define SHM_NAME_MAX 64      /* a queue's or node's name with its NUL */
 #define SHM_HELD 1024u       /* jobs that one worker may hold at a time */
 #define SHM_SAMPLES 128u     /* ring of batches, per worker */
+#define SHM_DECISIONS 64u    /* ring of decisions, per queue; a power of two */
 #define SHM_UNSERVED 16u
 #define SHM_NODES 32u
 #define SHM_HIST_SUB 8u      /* sub-buckets for each power of two of microseconds: error at most 1/8 */
@@ -113,6 +114,20 @@ struct shm_global {
 	} nodes[SHM_NODES];
 };
 
+#define TUNED_X(name, unit, text) SHM_TUNED_##name,
+enum shm_tuned {
+#include "tbl/tuned.def"
+	SHM_TUNED_COUNT
+};
+#undef TUNED_X
+struct shm_decision {                           /* dispatcher: what it changed by itself, and why; read with shm/decision.h */
+	shm_i64 at_mono_ns, at_real_us;
+	shm_i64 from_milli, to_milli;           /* thousandths of the unit (tbl/tuned.def) */
+	shm_i64 run_ns;                         /* batch_size: a batch of the size `from` took that long; 0 = not measured */
+	shm_u64 score_milli;                    /* batch_size: jobs a second of one worker at `from`, thousandths */
+	shm_u32 what, reason;                   /* enum shm_tuned; enum tune_reason (tbl/tunings.def) */
+};
+
 struct shm_queue {
 	/* master */
 	struct shm_cell name, handler;
@@ -126,7 +141,13 @@ struct shm_queue {
 	shm_u64 buffer_entries, buffer_bytes, buffer_max;
 	shm_u32 batch_size, batch_min, batch_max, batch_last;
 	shm_u64 flushes[SHM_FLUSHES];           /* batches handed out, by reason (tbl/flushes.def) */
-	shm_i64 effective_interval_ns;
+	shm_u64 buffer_added, buffer_overflows; /* jobs put into the buffer; those put back though it was full */
+	shm_u64 buffer_peak;                    /* the most jobs it held */
+	shm_u64 buffer_add_ns, buffer_add_timed; /* what putting jobs into it took, and how many of them were timed */
+	shm_i64 limit_interval_ns;              /* of the configured rate_limit; 0 = none */
+	shm_i64 effective_interval_ns;          /* in force: slower when the receiver bears less; 0 = no limit */
+	shm_u64 decided;                        /* decisions so far; entry i is at i % SHM_DECISIONS */
+	struct shm_decision decisions[SHM_DECISIONS];
 	struct shm_hist batch_us;               /* a batch, from its hand-out to its last outcome */
 	struct shm_hist pickup_us;              /* a job, from when it was due and committed to its begin mark */
 	shm_u32 paused, gate_closed;

@@ -133,6 +133,7 @@ static void take_rows(struct claim_call *call, const PGresult *res)
 	tell_backlog(call, jobs, n, dispatcher_db_now_us(d));
 	for (size_t i = 0; i < n; i++)
 		buffer_add(&call->queue->buffer, jobs[i]->tenant, &jobs[i]->item, false, now_ns);
+	learn_queued(call->queue, n, clock_mono_ns() - now_ns);
 	free(jobs);
 	counter_add(call->queue, n ? COUNTER_claims : COUNTER_empty_claims, 1);
 	counter_add(call->queue, COUNTER_claimed, n);

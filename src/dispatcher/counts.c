@@ -69,6 +69,7 @@ static void publish_queue(struct queue *queue)
 	int64_t pending = queue->counted_pending > 0 ? queue->counted_pending : 0;
 	publish_throughput(queue);
 	count_exceeded(queue);
+	learn_publish(queue);
 	atomic_store(&shm->pending, (uint64_t)pending + queue->buffer.entries);
 	atomic_store(&shm->scheduled, (uint64_t)queue->counted_scheduled);
 	atomic_store(&shm->held, (uint64_t)queue->counted_held);

@@ -36,6 +36,7 @@
 #include "shm/seg.h"
 #include "wire/stream.h"
 
+struct decision;
 struct event;
 struct dispatcher;
 struct json_t;
@@ -130,6 +131,8 @@ struct queue {
 	struct buffer buffer;
 	struct tuner tuner;
 	struct degrade degrade;
+	uint64_t decided;        /* decisions of the tuner that stand in shared memory */
+	uint64_t told_added, told_overflows; /* of the buffer's counts, those in shared memory */
 	int64_t batch_size;      /* in force: learn.c */
 	bool whole_batches;      /* its handler's batches can fail as a whole; jobs that overlap fail one by one */
 	int64_t slow_until_ns;   /* degraded: no batch before */
@@ -279,6 +282,9 @@ void handout_pump(struct dispatcher *d);
 /* learn.c */
 void learn_start(struct queue *queue);
 void learn_step(struct dispatcher *d);                /* reads what finished batches tell */
+void learn_decided(struct queue *queue, const struct decision *decision); /* into the ring and the log */
+void learn_queued(struct queue *queue, size_t jobs, int64_t took_ns); /* so many jobs were put into the buffer */
+void learn_publish(struct queue *queue);              /* once a second */
 /* workers.c */
 void workers_accept(struct dispatcher *d);            /* from now on */
 void workers_send_acks(struct dispatcher *d);

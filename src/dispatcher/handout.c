@@ -147,7 +147,7 @@ static int64_t batch_room(const struct queue *queue)
 static void note_flush(struct queue *queue, size_t n, const struct buffer_flush *flush)
 {
 	int64_t slow = degrade_slow_ns(&queue->degrade);
-	atomic_store(&queue->shm->flushes[flush->reason], queue->buffer.flushes[flush->reason]);
+	atomic_fetch_add(&queue->shm->flushes[flush->reason], 1); /* these outlive a dispatcher */
 	if (slow > 0)
 		queue->slow_until_ns = clock_mono_ns() + slow;
 	if (log_enabled(LOG_L_DEBUG))

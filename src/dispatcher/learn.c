@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "dispatcher/dispatcher.h"
 #include "jobq/handler.h"
+#include "shm/decision.h"
 #include "shm/hist.h"
 #include "shm/ring.h"
 
@@ -57,11 +58,52 @@ static void set_size(struct queue *queue)
 	atomic_store(&queue->shm->batch_size, size);
 }
 
-static void tuned(const struct queue *queue)
+/* Looking around is for the log of those who look for it. */
+static bool is_look(uint32_t reason)
 {
-	const struct tuner_decision *last = tuner_decision(&queue->tuner, 0);
-	if (last)
-		log_debug("queue %s: batch size %u to %u: %s", queue->name, last->from, last->to, tune_reason_text(last->reason));
+	return reason == TUNE_start || reason == TUNE_look || reason == TUNE_again || reason == TUNE_trim;
+}
+
+void learn_decided(struct queue *queue, const struct decision *decision)
+{
+	struct decision d = *decision;
+	d.at_real_us = d.at_mono_ns / NS_PER_US + queue->d->real_minus_mono_us;
+	if (queue->shm)
+		shm_decision_push(queue->shm, &d);
+	void (*say)(const char *, ...) __attribute__((format(printf, 1, 2))) = is_look(d.reason) ? log_debug : log_info;
+	say("queue %s: %s %g to %g %s: %s", queue->name, shm_tuned_text(d.what), d.from, d.to, shm_tuned_unit(d.what), shm_tuning_text(d.reason));
+}
+
+void learn_queued(struct queue *queue, size_t jobs, int64_t took_ns)
+{
+	struct shm_queue *shm = queue->shm;
+	if (!shm || jobs == 0)
+		return;
+	atomic_fetch_add(&shm->buffer_add_ns, (uint64_t)took_ns);
+	atomic_fetch_add(&shm->buffer_add_timed, jobs);
+	if (queue->buffer.entries > atomic_load(&shm->buffer_peak))
+		atomic_store(&shm->buffer_peak, queue->buffer.entries);
+}
+
+/* What the buffer counted since the last time: the counters in shared memory outlive a dispatcher. */
+void learn_publish(struct queue *queue)
+{
+	const struct buffer *b = &queue->buffer;
+	atomic_fetch_add(&queue->shm->buffer_added, b->added - queue->told_added);
+	atomic_fetch_add(&queue->shm->buffer_overflows, b->overflows - queue->told_overflows);
+	queue->told_added = b->added;
+	queue->told_overflows = b->overflows;
+}
+
+/* What the tuner has decided since the last look. */
+static void tuned(struct queue *queue)
+{
+	while (queue->decided < queue->tuner.decided) {
+		const struct tuner_decision *t = tuner_decision(&queue->tuner, queue->tuner.decided - 1 - queue->decided++);
+		if (t)
+			learn_decided(queue, &(struct decision){.at_mono_ns = t->at_ns, .what = SHM_TUNED_batch_size, .reason = t->reason,
+				.from = t->from, .to = t->to, .run_ns = t->run_ns, .score = t->score});
+	}
 }
 
 static void learn_sample(struct queue *queue, const struct sample *sample)
@@ -73,17 +115,17 @@ static void learn_sample(struct queue *queue, const struct sample *sample)
 	if (queue->whole_batches && degrade_batch(&queue->degrade, sample->jobs, whole))
 		log_warn("queue %s: mode %s, batches of %u", queue->name, degrade_mode_name(degrade_mode(&queue->degrade)),
 		         degrade_size(&queue->degrade, tuner_size(&queue->tuner)));
-	if (queue->conf->k.batch_adaptive && tuner_sample(&queue->tuner, &batch))
-		tuned(queue);
+	if (queue->conf->k.batch_adaptive)
+		(void)tuner_sample(&queue->tuner, &batch);
+	tuned(queue);
 	set_size(queue);
 }
 
 static void learn_memory(struct queue *queue, int64_t now)
 {
-	if (queue->conf->k.batch_adaptive && tuner_memory(&queue->tuner, buffer_use_percent(&queue->buffer), now)) {
-		tuned(queue);
+	if (queue->conf->k.batch_adaptive && tuner_memory(&queue->tuner, buffer_use_percent(&queue->buffer), now))
 		set_size(queue);
-	}
+	tuned(queue);
 }
 
 void learn_step(struct dispatcher *d)

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libshm.a
 libshm_a_SOURCES = \
 	src/shm/cell.c src/shm/cell.h \
+	src/shm/decision.c src/shm/decision.h \
 	src/shm/held.c src/shm/held.h \
 	src/shm/hist.c src/shm/hist.h \
 	src/shm/limit.c src/shm/limit.h \

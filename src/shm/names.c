@@ -82,7 +82,7 @@ uint32_t shm_names_hash(void)
 	static const uint64_t sizes[] = {
 		sizeof(struct shm_header), sizeof(struct shm_global), sizeof(struct shm_queue), sizeof(struct shm_slot),
 		sizeof(struct shm_cell), sizeof(struct shm_hist), sizeof(struct shm_held), sizeof(struct shm_sample),
-		SHM_HELD, SHM_SAMPLES, SHM_UNSERVED, SHM_NODES, SHM_HIST_SUB, SHM_HIST_BUCKETS,
+		SHM_HELD, SHM_SAMPLES, SHM_DECISIONS, SHM_TUNED_COUNT, SHM_UNSERVED, SHM_NODES, SHM_HIST_SUB, SHM_HIST_BUCKETS,
 	};
 	uint32_t hash = hash_bytes(UINT32_C(2166136261), sizes, sizeof sizes);
 

@@ -9,6 +9,8 @@
 
 #include "wire/msg.h"
 
+#include "jobq/handler.h"
+
 /* the least that one record of a list can take: what bounds its count before anything is read */
 #define REF_MIN 16u /* id, token */
 #define JOB_MIN 61u /* 4 i64, 2 u32, u8, 5 empty texts */
@@ -133,6 +135,7 @@ void msg_put_outcome(struct buf *b, const struct msg_outcome *m)
 	buf_i64(b, m->id);
 	buf_i64(b, m->token);
 	buf_u8(b, m->outcome);
+	buf_u8(b, m->cause);
 	buf_i64(b, m->begun_ns);
 	buf_i64(b, m->ended_ns);
 	buf_i64(b, m->after_ns);
@@ -147,12 +150,13 @@ bool msg_get_outcome(struct rd *r, struct msg_outcome *m)
 	v.id = rd_i64(r);
 	v.token = rd_i64(r);
 	v.outcome = rd_u8(r);
+	v.cause = rd_u8(r);
 	v.begun_ns = rd_i64(r);
 	v.ended_ns = rd_i64(r);
 	v.after_ns = rd_i64(r);
 	v.error = get_text(r);
 	v.result = get_text(r);
-	if (r->bad || v.outcome >= OUTCOME_COUNT || v.begun_ns < 0 || v.ended_ns < 0 || v.after_ns < -1)
+	if (r->bad || v.outcome >= OUTCOME_COUNT || v.cause >= JOBQ_CAUSES || v.begun_ns < 0 || v.ended_ns < 0 || v.after_ns < -1)
 		return false;
 	*m = v;
 	return true;

@@ -23,7 +23,7 @@ struct msg_job {
 };
 struct msg_outcome {
 	int64_t id, token, begun_ns, ended_ns, after_ns;
-	uint8_t outcome; /* enum jobq_outcome_kind, checked */
+	uint8_t outcome, cause; /* enum jobq_outcome_kind, enum jobq_cause, checked */
 	struct msg_text error, result;
 };
 struct msg_ref { int64_t id, token; };

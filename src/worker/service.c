@@ -60,6 +60,8 @@ void jobq_end(struct jobq_job *pub, const struct jobq_outcome *outcome)
 		log_error("the handler gave job %lld an outcome that does not exist", (long long)pub->id);
 		o.kind = OUTCOME_FAIL;
 	}
+	if (o.cause >= JOBQ_CAUSES)
+		o.cause = JOBQ_CAUSE_NONE;
 	if (job->begun_ns == 0 && o.kind != OUTCOME_UNSTARTED && o.kind != OUTCOME_CANCELLED)
 		job->begun_ns = clock_mono_ns(); /* refused before its admission, for its payload */
 	service_forgive(w, job, &o);

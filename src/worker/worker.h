@@ -34,7 +34,7 @@ struct record {
 	struct record_key key;
 	int held;           /* entry in the slot; -1: the table was full, the job goes back unstarted */
 	struct job *job;    /* until it ends */
-	uint8_t outcome;    /* enum jobq_outcome_kind; from here on valid once it ended */
+	uint8_t outcome, cause; /* enum jobq_outcome_kind, enum jobq_cause; from here on valid once it ended */
 	int64_t begun_ns, ended_ns, after_ns;
 	char *text;         /* error, then result; owned; NULL when both are empty */
 	size_t error_len, result_len;

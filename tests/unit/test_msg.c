@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "jobq/handler.h"
 #include "wire/msg.h"
 
 #define N(table) (sizeof(table) / sizeof(table)[0])
@@ -20,7 +21,7 @@ static const struct msg_hello hello = {WIRE_VERSION, 2, 3, UINT32_MAX, 5};
 static const struct msg_batch batch = {UINT64_MAX, INT64_MIN, WIRE_BATCH_ALONE, 1};
 static const struct msg_job job = {INT64_MAX, -2, 1769860800123456, 1769860700654321, 4, 3, 10,
 	T("ty\xff"), T("tenant"), T(""), T("{\"a\": 1}"), T("[2]")};
-static const struct msg_outcome outcome = {1, 2, 3, 4, -1, OUTCOME_UNSTARTED, T("err\0or"), T("{}")};
+static const struct msg_outcome outcome = {1, 2, 3, 4, -1, OUTCOME_UNSTARTED, JOBQ_CAUSE_DOWN, T("err\0or"), T("{}")};
 static const struct msg_ref ref = {INT64_MIN, INT64_MAX};
 static const struct msg_progress progress = {7, 8, 100000, T("page 4 of 10")};
 static const struct msg_gate gate = {1, 30000000000, T("403")};
@@ -250,6 +251,9 @@ START_TEST(impossible_outcomes)
 		m.outcome = (uint8_t)kind;
 		ck_assert_int_eq(outcome_ok(m), kind < OUTCOME_COUNT);
 	}
+	m = outcome;
+	m.cause = JOBQ_CAUSES;
+	ck_assert(!outcome_ok(m));
 	m = outcome;
 	m.after_ns = -2;
 	ck_assert(!outcome_ok(m));
