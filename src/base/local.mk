@@ -9,5 +9,6 @@ libbase_a_SOURCES = \
 	src/base/io.c src/base/io.h \
 	src/base/log.c src/base/log.h \
 	src/base/mem.c src/base/mem.h \
+	src/base/proc.c src/base/proc.h \
 	src/base/text.c src/base/text.h \
 	src/base/units.c src/base/units.h

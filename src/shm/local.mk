@@ -7,6 +7,7 @@ libshm_a_SOURCES = \
 	src/shm/hist.c src/shm/hist.h \
 	src/shm/limit.c src/shm/limit.h \
 	src/shm/names.c src/shm/names.h \
+	src/shm/program.c src/shm/program.h \
 	src/shm/ring.c src/shm/ring.h \
 	src/shm/seg.c src/shm/seg.h \
 	src/shm/status.c src/shm/status.h src/shm/status_part.h \
