@@ -26,6 +26,7 @@
 struct event_base;
 struct conf_queue;
 struct jobq_batch;
+struct pg_pool;
 struct worker;
 
 struct jobq_job {
@@ -40,6 +41,7 @@ struct jobq_job {
 	size_t result_len;
 	int64_t deadline_us; /* database time, microseconds since 1970; 0 = none */
 	int64_t created_us;  /* the same clock: when it was enqueued */
+	int64_t run;         /* 0; another number when a producer has replaced the job after it had begun */
 	int priority;        /* 1, 2, 5, 10 */
 	int attempt;         /* 1 = the first */
 	int max_retries;
@@ -78,6 +80,10 @@ struct jobq_env { /* what the worker lends to its handler, for the handler's lif
 	struct event_base *base;
 	const struct conf_queue *queue;
 	const char *user_agent;
+	/* Connections (pg/pool.h), for handlers whose queues have the key `pool`; else NULL. Not always to the queue's own database:
+	 * whether jobq.complete can be called there is for the handler to find out. Its `width` should be pg_pool_max, so that no
+	 * begun job waits for a connection. */
+	struct pg_pool *pool;
 	struct worker *worker; /* the worker's own: for services that belong to no job */
 };
 
@@ -115,7 +121,8 @@ void jobq_gate(struct jobq_job *job, int64_t retry_ns, const char *reason);
 /* A program was forked and is to run, or is reaped with all of its group: whatever ends this process, the master kills the group.
  * False: too many are noted. */
 bool jobq_program(struct worker *worker, pid_t leader, bool runs);
-/* The same text on every attempt of this job: "<installation>-<id>". Valid until the next call. */
+/* The same text on every attempt of this job: "<installation>-<id>"; another one when it runs again with what a producer has
+ * put in its place. Valid until the next call. */
 const char *jobq_idempotency_key(const struct jobq_job *job);
 
 /* handlers by name (src/handlers/registry.c); NULL if there is none */

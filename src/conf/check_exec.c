@@ -34,7 +34,7 @@ void conf_check_exec(const struct conf_queue *queue, const struct conf_set *set,
 	check_command(queue, set, errors);
 	if (queue->k.mode != CONF_MODE_PERSISTENT && queue->k.mode != CONF_MODE_BATCH && queue->k.mode != CONF_MODE_ONCE)
 		conf_errors_add(errors, conf_check_where(set, CONF_K_QUEUE_mode),
-			"mode: handler exec knows persistent, batch and once");
+			"mode: of the handler exec it is persistent, batch or once");
 	if (queue->k.rlimit_cpu % NS_PER_S != 0)
 		conf_errors_add(errors, conf_check_where(set, CONF_K_QUEUE_rlimit_cpu), "rlimit_cpu is counted in whole seconds");
 }

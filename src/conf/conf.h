@@ -2,7 +2,8 @@
  * conf/conf.h: the configuration: one table (include/tbl/config.def), one immutable struct a load.
  *
  * Pure but for reading files. The structs below are made from the table: a key of [jobqd] is a field of struct conf_jobqd, a
- * key of [queue NAME] one of struct conf_queue, one of [tenants] one of struct conf_tenants; the name is the key. Field types: DURATION int64_t ns; SIZE int64_t bytes;
+ * key of [queue NAME] one of struct conf_queue, one of [pool NAME] one of struct conf_pool, one of [tenants] one of struct
+ * conf_tenants; the name is the key. Field types: DURATION int64_t ns; SIZE int64_t bytes;
  * INT int64_t; BOOL bool; RATE struct rate (count 0 = none); BACKOFF struct backoff; ENUM int (constants CONF_<KEY>_<CHOICE>);
  * STRING const char * (never NULL; "" = not set); SECRET const char * (resolved from file: or env:, masked when printed);
  * LIST of name: value lines (headers), VARS of NAME=value lines (env): const char *, one per line.
@@ -26,16 +27,26 @@ struct conf_queue {
 	struct conf_queue_keys k; /* q->k.batch_size, q->k.gateway_url, … ; job_timeout etc. already resolved for its handler */
 };
 
+#define CONF_POOL_DEFAULT "default" /* of queues that name none: jobqd's own database, unless [pool default] says otherwise */
+
+struct conf_pool {
+	const char *name;
+	struct conf_pool_keys k; /* database "" = jobqd's own */
+};
+
 struct conf {
 	const char *path;             /* absolute */
 	struct conf_jobqd jobqd;
 	struct conf_tenants tenants;
 	struct conf_queue **queues;   /* in the order of the file */
 	size_t nqueues;
+	struct conf_pool **pools;     /* in the order of the file; `default` is here when a queue uses it */
+	size_t npools;
 	struct conf_private *private; /* values as text, origins, memory */
 };
 
 #define CONF_QUEUES_MAX 64   /* queues of one configuration */
+#define CONF_POOLS_MAX 16    /* pools of one configuration, with the default one */
 #define CONF_WORKERS_MAX 256 /* workers of all queues together */
 #define CONF_ERROR_MAX 1024
 /* Reads, checks, resolves. NULL with all problems in err (each "file:line: what; what to do", one a line, as many as fit). */
@@ -45,6 +56,9 @@ struct conf *conf_load(const char *path, char *const *environment, char err[CONF
 struct conf *conf_load_public(const char *path, char *const *environment, char err[CONF_ERROR_MAX]);
 void conf_free(struct conf *conf);
 const struct conf_queue *conf_queue_find(const struct conf *conf, const char *name);
+const struct conf_pool *conf_pool_find(const struct conf *conf, const char *name);
+/* The pool of that queue; NULL: its handler uses none. */
+const struct conf_pool *conf_pool_of(const struct conf *conf, const struct conf_queue *queue);
 
 void conf_print_effective(const struct conf *conf, FILE *out);      /* -T: `key = value  # origin`; secrets masked */
 void conf_print_sample(FILE *out);                                  /* etc/jobqd.conf */

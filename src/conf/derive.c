@@ -94,6 +94,22 @@ static void derive_burst(struct conf *conf, struct conf_set *set, struct conf_qu
 	number(conf, set, k, CONF_K_QUEUE_rate_burst, (int64_t)burst);
 }
 
+static void derive_pools(struct conf *conf)
+{
+	struct conf_private *private = conf->private;
+
+	for (size_t i = 0; i < conf->nqueues; i++) {
+		const struct conf_pool *pool = private->queues[i].bad ? NULL : conf_pool_of(conf, conf->queues[i]);
+
+		for (size_t p = 0; p < conf->npools; p++)
+			if (conf->pools[p] == pool && !private->pools[p].bad)
+				at_least(conf, &private->pools[p], &conf->pools[p]->k, CONF_K_POOL_max, pool->k.max, conf->queues[i]->k.workers);
+	}
+	for (size_t p = 0; p < conf->npools; p++)
+		if (!private->pools[p].bad)
+			at_most(conf, &private->pools[p], &conf->pools[p]->k, CONF_K_POOL_min, conf->pools[p]->k.min, conf->pools[p]->k.max);
+}
+
 void conf_derive_all(struct conf *conf)
 {
 	struct conf_private *private = conf->private;
@@ -110,4 +126,5 @@ void conf_derive_all(struct conf *conf)
 		derive_timeouts(conf, &private->queues[i], &conf->queues[i]->k);
 		derive_burst(conf, &private->queues[i], &conf->queues[i]->k);
 	}
+	derive_pools(conf);
 }

@@ -57,6 +57,24 @@ static bool compare(struct conf_diff *diff, enum conf_section section, const voi
 	return roll;
 }
 
+/* A pool that changed rolls the workers of the queues that use it. */
+static void compare_pools(const struct conf *old_conf, const struct conf *new_conf, struct conf_diff *diff)
+{
+	for (size_t i = 0; i < new_conf->nqueues; i++) {
+		const struct conf_queue *queue = new_conf->queues[i], *before = conf_queue_find(old_conf, queue->name);
+		const struct conf_pool *pool = conf_pool_of(new_conf, queue), *old = before != NULL ? conf_pool_of(old_conf, before) : NULL;
+
+		if (pool != NULL && old != NULL && diff->queues[i] == CONF_SAME && compare(diff, CONF_IN_POOL, &old->k, &pool->k))
+			diff->queues[i] = CONF_CHANGED;
+	}
+	for (size_t i = 0; i < new_conf->npools; i++)
+		if (conf_pool_find(old_conf, new_conf->pools[i]->name) == NULL)
+			diff->anything = true;
+	for (size_t i = 0; i < old_conf->npools; i++)
+		if (conf_pool_find(new_conf, old_conf->pools[i]->name) == NULL)
+			diff->anything = true;
+}
+
 void conf_diff_make(const struct conf *old_conf, const struct conf *new_conf, struct conf_diff *diff)
 {
 	memset(diff, 0, sizeof *diff);
@@ -73,6 +91,7 @@ void conf_diff_make(const struct conf *old_conf, const struct conf *new_conf, st
 		if (old == NULL)
 			diff->anything = diff->dispatcher = true;
 	}
+	compare_pools(old_conf, new_conf, diff);
 	for (size_t i = 0; i < old_conf->nqueues; i++)
 		if (conf_queue_find(new_conf, old_conf->queues[i]->name) == NULL)
 			diff->anything = diff->dispatcher = true;

@@ -27,7 +27,7 @@ static const char *const reserved[] = {
 
 struct candidate {
 	const struct conf_key *key;
-	const char *queue; /* NULL: not of a queue */
+	const char *queue; /* or pool; NULL: of neither */
 };
 
 struct names { /* every variable that means something here */
@@ -62,6 +62,9 @@ static void all_names(struct names *names, const struct conf_raw *raw)
 		else if (key->section == CONF_IN_QUEUE)
 			for (size_t q = 0; q < raw->nqueues; q++)
 				add_name(names, key, raw->queues[q].name);
+		else if (key->section == CONF_IN_POOL)
+			for (size_t p = 0; p < raw->npools; p++)
+				add_name(names, key, raw->pools[p].name);
 	}
 }
 

@@ -32,33 +32,52 @@ struct conf_jobqd {
 #define CONF_IN_JOBQD(type, key) CONF_C_##type(key)
 #define CONF_IN_QUEUE(type, key)
 #define CONF_IN_TENANTS(type, key)
+#define CONF_IN_POOL(type, key)
 #define CONF_X(section, version, type, key, ...) CONF_FIELD_##version(section, type, key)
 #include "tbl/config.def"
 #undef CONF_IN_JOBQD
 #undef CONF_IN_QUEUE
 #undef CONF_IN_TENANTS
+#undef CONF_IN_POOL
 };
 
 struct conf_queue_keys {
 #define CONF_IN_JOBQD(type, key)
 #define CONF_IN_QUEUE(type, key) CONF_C_##type(key)
 #define CONF_IN_TENANTS(type, key)
+#define CONF_IN_POOL(type, key)
 #define CONF_X(section, version, type, key, ...) CONF_FIELD_##version(section, type, key)
 #include "tbl/config.def"
 #undef CONF_IN_JOBQD
 #undef CONF_IN_QUEUE
 #undef CONF_IN_TENANTS
+#undef CONF_IN_POOL
 };
 
 struct conf_tenants {
 #define CONF_IN_JOBQD(type, key)
 #define CONF_IN_QUEUE(type, key)
 #define CONF_IN_TENANTS(type, key) CONF_C_##type(key)
+#define CONF_IN_POOL(type, key)
 #define CONF_X(section, version, type, key, ...) CONF_FIELD_##version(section, type, key)
 #include "tbl/config.def"
 #undef CONF_IN_JOBQD
 #undef CONF_IN_QUEUE
 #undef CONF_IN_TENANTS
+#undef CONF_IN_POOL
+};
+
+struct conf_pool_keys {
+#define CONF_IN_JOBQD(type, key)
+#define CONF_IN_QUEUE(type, key)
+#define CONF_IN_TENANTS(type, key)
+#define CONF_IN_POOL(type, key) CONF_C_##type(key)
+#define CONF_X(section, version, type, key, ...) CONF_FIELD_##version(section, type, key)
+#include "tbl/config.def"
+#undef CONF_IN_JOBQD
+#undef CONF_IN_QUEUE
+#undef CONF_IN_TENANTS
+#undef CONF_IN_POOL
 };
 
 enum conf_choice_value {

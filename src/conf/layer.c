@@ -145,6 +145,36 @@ static void fill(struct conf_raw *raw, struct conf_set *set, void *base, enum co
 			fill_key(raw, set, base, &conf_table[i], queue, handler);
 }
 
+/* Adds the default pool when a queue wants it and the file has no section for it. */
+static void want_default_pool(const struct conf *conf, struct conf_raw *raw)
+{
+	bool wanted = false;
+
+	for (size_t i = 0; i < conf->nqueues; i++)
+		wanted = wanted || (!conf->private->queues[i].bad && *conf->queues[i]->k.pool == '\0' &&
+			conf_table_applies(&conf_table[CONF_K_QUEUE_pool], conf->queues[i]->k.handler));
+	for (size_t i = 0; i < raw->npools; i++)
+		if (strcmp(raw->pools[i].name, CONF_POOL_DEFAULT) == 0)
+			return;
+	if (wanted)
+		raw->pools[raw->npools++] = (struct conf_raw_named){.name = CONF_POOL_DEFAULT, .where = conf->path};
+}
+
+static void fill_pools(struct conf *conf, struct conf_raw *raw)
+{
+	want_default_pool(conf, raw);
+	conf->pools = xcalloc(raw->npools + 1, sizeof *conf->pools);
+	conf->private->pools = xcalloc(raw->npools + 1, sizeof *conf->private->pools);
+	for (size_t i = 0; i < raw->npools; i++) {
+		struct conf_pool *pool = xcalloc(1, sizeof *pool);
+
+		pool->name = raw->pools[i].name;
+		conf->private->pools[i].where = raw->pools[i].where;
+		conf->pools[conf->npools++] = pool;
+		fill(raw, &conf->private->pools[i], &pool->k, CONF_IN_POOL, pool->name, "");
+	}
+}
+
 /* NULL: the queue has none that this version knows, which is told. */
 static const char *handler_of(struct conf_raw *raw, struct conf_set *set, const char *queue)
 {
@@ -214,6 +244,7 @@ void conf_layer_apply(struct conf *conf, struct conf_raw *raw)
 		fill(raw, set, &queue->k, CONF_IN_QUEUE, queue->name, handler);
 		conf_layer_built_in(set, &queue->k, CONF_K_QUEUE_handler, handler);
 	}
+	fill_pools(conf, raw);
 }
 
 bool conf_layer_is_set(const struct conf_set *set, enum conf_index index)

@@ -75,7 +75,11 @@ void conf_free(struct conf *conf)
 	for (size_t i = 0; i < conf->nqueues; i++)
 		free(conf->queues[i]);
 	free(conf->queues);
+	for (size_t i = 0; i < conf->npools; i++)
+		free(conf->pools[i]);
+	free(conf->pools);
 	free(conf->private->queues);
+	free(conf->private->pools);
 	conf_keep_free(&conf->private->keep);
 	free(conf->private);
 	free(conf);
@@ -87,4 +91,19 @@ const struct conf_queue *conf_queue_find(const struct conf *conf, const char *na
 		if (strcmp(conf->queues[i]->name, name) == 0)
 			return conf->queues[i];
 	return NULL;
+}
+
+const struct conf_pool *conf_pool_find(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->npools; i++)
+		if (strcmp(conf->pools[i]->name, name) == 0)
+			return conf->pools[i];
+	return NULL;
+}
+
+const struct conf_pool *conf_pool_of(const struct conf *conf, const struct conf_queue *queue)
+{
+	if (!conf_table_applies(&conf_table[CONF_K_QUEUE_pool], queue->k.handler))
+		return NULL;
+	return conf_pool_find(conf, *queue->k.pool != '\0' ? queue->k.pool : CONF_POOL_DEFAULT);
 }

@@ -147,11 +147,12 @@ static const char head[] =
 	"one of a queue that has a section\n"
 	".BR JOBQ_QUEUE_ NAME _ KEY,\n"
 	"in upper case, with an underscore for all that is no letter or digit: JOBQ_QUEUE_SMS_RATE_LIMIT.\n"
+	"A key of [tenants] is JOBQ_TENANTS_ KEY.\n"
 	"A list is one item a line. A variable that fits no key, or two, is an error.\n";
 
 static const char old_head[] =
 	".SH \"OLD VARIABLES\"\n"
-	"Variables that other systems gave these settings; they are defaults for every queue, beneath all others. Their values are\n"
+	"Variables that other systems gave these settings; they are defaults for every queue or pool, beneath all others. Their values are\n"
 	"bare. An empty variable is as one that is not there.\n";
 
 static const char tail[] =
@@ -199,6 +200,8 @@ void conf_manual_print(FILE *out)
 	buf_puts(&text, head);
 	buf_puts(&text, ".SH \"SECTION [jobqd]\"\n");
 	print_keys(&text, CONF_IN_JOBQD, NULL);
+	buf_puts(&text, ".SH \"SECTION [tenants]\"\n");
+	print_keys(&text, CONF_IN_TENANTS, NULL);
 	buf_printf(&text,
 		".SH \"SECTION [queue NAME]\"\nAt most %d queues, with at most %d workers together. Names are a small letter, then up to 62 of\n"
 		"a\\-z 0\\-9 _ . \\-;\n.B system\nis reserved.\n.B [queue *]\ngives defaults for all queues.\n",
@@ -210,6 +213,12 @@ void conf_manual_print(FILE *out)
 		buf_printf(&text, ".SS \"Handler %s\"\nThis handler %s.\n", conf_handlers[i].name, conf_handlers[i].help);
 		print_keys(&text, CONF_IN_QUEUE, conf_handlers[i].name);
 	}
+	buf_printf(&text,
+		".SH \"SECTION [pool NAME]\"\nConnections for handlers that use a database; a queue names its pool with\n.BR pool .\nEvery queue has its own\n"
+		"connections of a pool, which its workers share out among themselves. A queue that names none uses the pool\n.BR default ,\n"
+		"whose database is that of jobqd, unless a section of that name says otherwise. At most %d pools.\n.B [pool *]\ngives defaults for all.\n",
+		CONF_POOLS_MAX - 1);
+	print_keys(&text, CONF_IN_POOL, NULL);
 	print_presets(&text);
 	print_old(&text);
 	buf_puts(&text, tail);

@@ -24,7 +24,7 @@
 
 struct entry {
 	const struct conf_key *key;
-	const char *queue; /* NULL: a section without a name */
+	const char *queue; /* or pool; NULL: a section without a name */
 	const char *value; /* masked; a LIST: one item a line; `off` when a number is not set */
 	const char *origin;
 };
@@ -98,6 +98,8 @@ static void walk(const struct conf *conf, visit *visitor, void *arg)
 	walk_set(&conf->private->plain, NULL, visitor, arg);
 	for (size_t i = 0; i < conf->nqueues; i++)
 		walk_set(&conf->private->queues[i], conf->queues[i]->name, visitor, arg);
+	for (size_t i = 0; i < conf->npools; i++)
+		walk_set(&conf->private->pools[i], conf->pools[i]->name, visitor, arg);
 }
 
 struct printing {

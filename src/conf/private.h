@@ -22,6 +22,7 @@ struct conf_private {
 	struct conf_keep keep;
 	struct conf_set plain;   /* [jobqd], [tenants] */
 	struct conf_set *queues; /* as conf->queues */
+	struct conf_set *pools;  /* as conf->pools */
 };
 
 #define CONF_BUILT_IN "built in"

@@ -22,7 +22,7 @@ struct conf_setting *conf_raw_add(struct conf_raw *raw, const struct conf_key *k
 	setting->queue = queue;
 	setting->text = text;
 	setting->where = where;
-	setting->origin = layer == CONF_LAYER_STAR ? conf_keep_printf(raw->keep, "[queue *] %s", where) : where;
+	setting->origin = layer == CONF_LAYER_STAR ? conf_keep_printf(raw->keep, "[%s *] %s", conf_sections[key->section].name, where) : where;
 	STAILQ_INSERT_TAIL(&raw->settings, setting, next);
 	return setting;
 }

@@ -2,7 +2,7 @@
  * conf/raw.h: a configuration as it is written, before defaults and types. Private to conf.
  *
  * conf_read and conf_env fill it: settings in the order in which they were met (later wins within a layer), and the queues
- * that have a section, in the order of the file.
+ * and pools that have a section, in the order of the file.
  */
 #ifndef JOBQ_CONF_RAW_H
 #define JOBQ_CONF_RAW_H
@@ -23,20 +23,20 @@ struct conf_setting {
 	STAILQ_ENTRY(conf_setting) next;
 	const struct conf_key *key;
 	enum conf_layer layer;
-	const char *queue; /* NULL in [jobqd] and [tenants]; and for all queues */
+	const char *queue; /* or pool; NULL in [jobqd] and [tenants], and for all of them */
 	const char *text;
 	const char *where;  /* "file:line", "environment JOBQ_X"; NULL: nobody wrote it, a preset gives it */
-	const char *origin; /* as where, with "[queue *] " before it; "preset standard" */
+	const char *origin; /* as where, with "[queue *] " or "[pool *] " before it; "preset standard" */
 	bool bad;           /* reported already: counts as not given */
 	const char *secret; /* SECRET and LIST: resolved, once it was asked for */
 };
 
 struct conf_raw {
 	STAILQ_HEAD(conf_settings, conf_setting) settings;
-	struct conf_raw_queue {
+	struct conf_raw_named {
 		const char *name, *where;
-	} queues[CONF_QUEUES_MAX];
-	size_t nqueues;
+	} queues[CONF_QUEUES_MAX], pools[CONF_POOLS_MAX];
+	size_t nqueues, npools;
 	struct conf_keep *keep;     /* of the configuration: texts and origins */
 	struct conf_errors *errors;
 	char *const *environment;

@@ -29,9 +29,9 @@
 #define WHERE_MAX (PATH_MAX + 16)
 
 struct place { /* the section that is being read */
-	enum { PLACE_NONE, PLACE_SKIP, PLACE_PLAIN, PLACE_STAR, PLACE_QUEUE } kind;
+	enum { PLACE_NONE, PLACE_SKIP, PLACE_PLAIN, PLACE_STAR, PLACE_NAMED } kind;
 	enum conf_section section; /* of the last three */
-	const char *queue;
+	const char *queue; /* NAMED: the queue's or pool's name */
 };
 
 struct seen { /* a key of a section of a file */
@@ -56,33 +56,38 @@ struct reader {
 
 static void read_file(struct reader *r, const char *path, const struct file *parent, const char *where, struct place place);
 
-static void open_queue(struct reader *r, struct place *place, const char *name, const char *where)
+/* [queue NAME] or [pool NAME], for the first time or again. */
+static void open_named(struct reader *r, struct place *place, const char *name, const char *where)
 {
 	struct conf_raw *raw = r->raw;
+	bool pool = place->section == CONF_IN_POOL;
+	struct conf_raw_named *list = pool ? raw->pools : raw->queues;
+	size_t *n = pool ? &raw->npools : &raw->nqueues, most = pool ? CONF_POOLS_MAX - 1 : CONF_QUEUES_MAX;
+	const char *what = conf_sections[place->section].name;
 
 	if (strcmp(name, "*") == 0) {
 		place->kind = PLACE_STAR;
 		return;
 	}
 	if (!text_is_queue_name(name)) {
-		conf_errors_add(raw->errors, where, strcmp(name, "system") == 0 ? "the queue name \"%s\" is reserved" :
-			"\"%s\" is not a queue name: a small letter, then up to 62 of a-z 0-9 _ . -", name);
+		conf_errors_add(raw->errors, where, strcmp(name, "system") == 0 ? "the %1$s name \"%2$s\" is reserved" :
+			"\"%2$s\" is not a %1$s name: a small letter, then up to 62 of a-z 0-9 _ . -", what, name);
 		return;
 	}
-	place->kind = PLACE_QUEUE;
-	for (size_t i = 0; i < raw->nqueues; i++)
-		if (strcmp(raw->queues[i].name, name) == 0) {
-			place->queue = raw->queues[i].name;
+	place->kind = PLACE_NAMED;
+	for (size_t i = 0; i < *n; i++)
+		if (strcmp(list[i].name, name) == 0) {
+			place->queue = list[i].name;
 			return;
 		}
-	if (raw->nqueues == CONF_QUEUES_MAX) {
-		conf_errors_add(raw->errors, where, "queue \"%s\" is one too many: at most %d", name, CONF_QUEUES_MAX);
+	if (*n == most) {
+		conf_errors_add(raw->errors, where, "%s \"%s\" is one too many: at most %zu", what, name, most);
 		place->kind = PLACE_SKIP;
 		return;
 	}
 	place->queue = conf_keep_text(raw->keep, name, strlen(name));
-	raw->queues[raw->nqueues].name = place->queue;
-	raw->queues[raw->nqueues++].where = conf_keep_text(raw->keep, where, strlen(where));
+	list[*n].name = place->queue;
+	list[(*n)++].where = conf_keep_text(raw->keep, where, strlen(where));
 }
 
 static void open_section(struct reader *r, struct place *place, const char *name, const char *arg, const char *where)
@@ -102,8 +107,8 @@ static void open_section(struct reader *r, struct place *place, const char *name
 		conf_errors_add(errors, where, "section [%s] takes no name", name);
 	else if (conf_sections[i].named && *arg == '\0')
 		conf_errors_add(errors, where, "section [%s] needs a name: [%s NAME], or [%s *] for all", name, name, name);
-	else if (i == CONF_IN_QUEUE)
-		open_queue(r, place, arg, where);
+	else if (i == CONF_IN_QUEUE || i == CONF_IN_POOL)
+		open_named(r, place, arg, where);
 	else
 		place->kind = PLACE_PLAIN;
 }

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/limit.h"
 
 #define CLAIM_MAX 1000
 #define CLAIM_WORTH 100        /* a smaller claim waits unless a worker would run dry */
@@ -26,13 +27,14 @@
 struct claim_call {
 	struct dispatcher *d;
 	struct queue *queue;
+	bool limited;                /* the asks were reserved */
 	size_t nasks;
 	struct ask asks[BACKLOG_ASKS];
 	int64_t sent_ns;
 };
 
 enum { COL_TOKEN, COL_ID, COL_TENANT, COL_PRIORITY, COL_TYPE, COL_USER, COL_PAYLOAD, COL_RUN_AT, COL_CREATED, COL_DEADLINE,
-       COL_RETRIES, COL_MAX_RETRIES, COL_CRASHES, COL_RESULT };
+       COL_RETRIES, COL_MAX_RETRIES, COL_CRASHES, COL_RESULT, COL_TIED };
 
 /* ---- how much ---- */
 
@@ -82,6 +84,8 @@ void claim_read_row(const PGresult *res, int i, struct job_row *row)
 	row->max_retries = pg_get_isnull(res, i, COL_MAX_RETRIES) ? -1 : pg_get_int4(res, i, COL_MAX_RETRIES);
 	row->crashes = pg_get_int2(res, i, COL_CRASHES);
 	row->prior = pg_get_jsonb(res, i, COL_RESULT, &row->prior_len);
+	row->tied = !pg_get_isnull(res, i, COL_TIED);
+	row->run = pg_get_int8(res, i, COL_TIED);
 }
 
 /* The rows come in the order of their place on disk; the buffer wants them by lane and age. */
@@ -127,6 +131,7 @@ static void take_rows(struct claim_call *call, const PGresult *res)
 		struct job_row row;
 		claim_read_row(res, (int)i, &row);
 		jobs[i] = job_new(d, call->queue, &row);
+		limit_claimed(jobs[i], call->limited);
 	}
 	int64_t now_ns = clock_mono_ns();
 	qsort(jobs, n, sizeof *jobs, older_first);
@@ -219,6 +224,7 @@ static void claim_queue(struct dispatcher *d, struct queue *queue)
 	struct claim_call *call = xcalloc(1, sizeof *call);
 	call->d = d;
 	call->queue = queue;
+	call->limited = queue->limited;
 	call->nasks = backlog_plan(&queue->backlog, dispatcher_db_now_us(d), room, queue->batch_size, call->asks);
 	if (call->nasks > 0)
 		claim_send(d, call);

@@ -1,5 +1,7 @@
 # handlers: the code that has a job's effect, one file a handler behind include/jobq/handler.h
 noinst_LIBRARIES += libhandlers.a
+# what a program with handlers in it is linked with
+HANDLERS_LIBS = $(CURL_LIBS) $(CRYPTO_LIBS)
 libhandlers_a_SOURCES = \
 	src/handlers/curlev.c src/handlers/curlev.h \
 	src/handlers/dialect.c src/handlers/dialect.h \
@@ -11,6 +13,7 @@ libhandlers_a_SOURCES = \
 	src/handlers/exec_stderr.c src/handlers/exec_stderr.h \
 	src/handlers/exec_talk.c \
 	src/handlers/gsm.c src/handlers/gsm.h \
+	src/handlers/headers.c src/handlers/headers.h \
 	src/handlers/http.c src/handlers/http.h \
 	src/handlers/law.c src/handlers/law.h \
 	src/handlers/null.c \
@@ -21,4 +24,8 @@ libhandlers_a_SOURCES = \
 	src/handlers/sms_kannel.c \
 	src/handlers/sms_message.c src/handlers/sms_message.h \
 	src/handlers/template.c src/handlers/template.h \
-	src/handlers/url.c src/handlers/url.h
+	src/handlers/url.c src/handlers/url.h \
+	src/handlers/webhook.c \
+	src/handlers/webhook_answer.c src/handlers/webhook_answer.h \
+	src/handlers/webhook_sign.c src/handlers/webhook_sign.h
+EXTRA_DIST += docs/webhooks.md

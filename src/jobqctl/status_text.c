@@ -184,6 +184,34 @@ static void unserved(const struct screen *s)
 	table_free(table);
 }
 
+static void pools(const struct screen *s)
+{
+	static const struct table_column columns[] = {
+		{"POOL", false, 8}, {"IN USE", true, 0}, {"IDLE", true, 0}, {"MAX", true, 0}, {"WAITING", true, 0}, {"LENT", true, 0},
+		{"RETURNED", true, 0}, {"TIMEOUTS", true, 0}, {"ERRORS", true, 0},
+	};
+	const json_t *list = doc_at(s->doc, "pools"), *pool;
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		return;
+	struct table *table = table_new(columns, sizeof columns / sizeof *columns);
+	json_array_foreach(list, i, pool) {
+		table_cell(table, doc_text(pool, "name"), TABLE_PLAIN);
+		cell_count(table, pool, "in_use", TABLE_PLAIN);
+		cell_count(table, pool, "idle", TABLE_PLAIN);
+		cell_count(table, pool, "max", TABLE_PLAIN);
+		cell_count(table, pool, "waiting", TABLE_WARN);
+		cell_count(table, pool, "acquired", TABLE_PLAIN);
+		cell_count(table, pool, "released", TABLE_PLAIN);
+		cell_count(table, pool, "timeouts", TABLE_WARN);
+		cell_count(table, pool, "errors", TABLE_WARN);
+	}
+	buf_putc(s->out, '\n');
+	table_render(table, s->out, s->width, s->color);
+	table_free(table);
+}
+
 static void alerts(const struct screen *s)
 {
 	static const struct table_column columns[] = {
@@ -217,5 +245,6 @@ void status_text_render(const json_t *doc, const char *note, size_t width, bool 
 	alerts(&s);
 	queues(&s);
 	unserved(&s);
+	pools(&s);
 	status_processes(doc, width, color, out);
 }

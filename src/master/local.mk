@@ -20,6 +20,7 @@ libmaster_a_SOURCES = \
 	src/master/master.c src/master/master.h \
 	src/master/notify.c src/master/notify.h \
 	src/master/pidfile.c src/master/pidfile.h \
+	src/master/pool.c src/master/pool.h \
 	src/master/privilege.c src/master/privilege.h \
 	src/master/reap.c src/master/reap.h \
 	src/master/reload.c src/master/reload.h \
@@ -35,7 +36,7 @@ libmaster_a_SOURCES = \
 
 # in the order of the rooms: each looks only at those behind it
 JOBQD_LIBS = libmaster.a libhandlers.a libqueue.a libpg.a libwire.a libconf.a libshm.a libbase.a \
-	$(PQ_LIBS) $(CURL_LIBS) $(JANSSON_LIBS) $(EVENT_LIBS) -lm
+	$(PQ_LIBS) $(HANDLERS_LIBS) $(JANSSON_LIBS) $(EVENT_LIBS) -lm
 
 sbin_PROGRAMS += jobqd
 jobqd_SOURCES = src/jobqd.c

@@ -24,6 +24,7 @@
 #include "master/master.h"
 #include "master/notify.h"
 #include "master/privilege.h"
+#include "master/pool.h"
 #include "master/seat.h"
 #include "master/setup.h"
 #include "shm/cell.h"
@@ -82,6 +83,7 @@ static void swap(struct master *m, struct conf *conf, const struct conf_diff *di
 	conf_free(m->conf);
 	m->conf = conf;
 	m->config_generation++;
+	master_pool_sync(m);
 	master_seat_sync(m, changed);
 	if (dispatcher) {
 		m->dispatcher->config_generation = m->config_generation;

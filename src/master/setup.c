@@ -31,6 +31,7 @@
 #include "master/notify.h"
 #include "master/pidfile.h"
 #include "master/privilege.h"
+#include "master/pool.h"
 #include "master/seat.h"
 #include "master/signal.h"
 #include "master/slot.h"
@@ -173,6 +174,7 @@ int master_setup(struct master *m, struct conf *conf, char *err, size_t errlen)
 		return rc;
 	master_notify_open();
 	master_seat_dispatcher(m);
+	master_pool_sync(m);
 	master_seat_sync(m, NULL);
 	shm_seg_publish(m->shm);
 	return JOBQ_EXIT_OK;

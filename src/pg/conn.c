@@ -126,7 +126,8 @@ static void lost(struct pg_conn *conn)
 	conn->at_once = false;
 	if (!at_once)
 		conn->failures++;
-	set_timer(conn, at_once ? 0 : backoff(conn->failures));
+	if (!conn->once || !conn->spent)
+		set_timer(conn, at_once ? 0 : backoff(conn->failures));
 	conn_io_lost(conn);
 	if (!conn->freed)
 		conn->calls.down(conn->arg, conn, conn->error);
@@ -192,6 +193,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	enter(conn);
 	conn_io_flush(conn);
+	if (conn->copy != NULL)
+		conn_copy_flushed(conn);
 	leave(conn);
 }
 
@@ -216,6 +219,7 @@ static void notice(void *arg, const char *message)
 static void become_ready(struct pg_conn *conn)
 {
 	conn->state = CONN_READY;
+	conn->spent = true;
 	conn->failures = 0;
 	conn->error[0] = '\0';
 	(void)evtimer_del(conn->timer);
@@ -321,6 +325,7 @@ struct pg_conn *pg_conn_new(struct event_base *base, const struct pg_opts *opts,
 	conn->name = xstrdup(opts->name);
 	conn->conninfo = xstrdup(opts->conninfo);
 	conn->pooler = opts->pooler;
+	conn->once = opts->once;
 	conn->setup = copy_list(opts->setup);
 	STAILQ_INIT(&conn->requests);
 	conn->timer = evtimer_new(base, on_timer, conn);
@@ -353,10 +358,15 @@ bool pg_conn_ready(const struct pg_conn *conn)
 
 void pg_conn_reset(struct pg_conn *conn, const char *why)
 {
-	if (conn->state == CONN_WAITING && !conn->freed)
+	if (conn->state == CONN_WAITING && !conn->freed && !(conn->once && conn->spent))
 		set_timer(conn, 0);
 	else
 		pg_conn_fail(conn, why, true);
+}
+
+bool pg_conn_idle(const struct pg_conn *conn)
+{
+	return conn->state == CONN_READY && STAILQ_EMPTY(&conn->requests) && conn->copy == NULL && PQtransactionStatus(conn->pq) == PQTRANS_IDLE;
 }
 
 size_t pg_conn_pending(const struct pg_conn *conn)

@@ -1,7 +1,7 @@
 /*
  * pg/conn.h: one asynchronous PostgreSQL connection on libevent, always in pipeline mode, that comes back by itself.
  *
- * Runs in the dispatcher (and later wherever SQL is spoken). Owns the PGconn, its events, the queue of requests under way.
+ * Runs in the dispatcher and, in a pool (pg/pool.h), in workers. Owns the PGconn, its events, the queue of requests under way.
  * Each request is its own transaction (one sync point a request), so one failing does not abort its neighbours. Callbacks
  * come in the order of sending, from the event loop, never from inside pg_conn_send. When the connection is lost, every
  * request that was sent or queued is called back with PG_LOST: the caller must treat its effect as unknown. While the
@@ -56,6 +56,7 @@ struct pg_opts {
 	const char *conninfo;    /* conninfo or URI, several hosts allowed; copied */
 	bool pooler;             /* behind a transaction pooler: no SET, no named statements */
 	const char *const *setup; /* NULL-terminated SQL commands, or NULL */
+	bool once;               /* lost after it was ready, it stays down: whoever has it must see that his transaction is gone */
 };
 
 /* Parameters in binary: add them in order of $1, $2, … ; keeps its memory between uses (pg_params_reset). */
@@ -97,6 +98,19 @@ void pg_conn_reset(struct pg_conn *conn, const char *why); /* drop it and reconn
 bool pg_conn_send(struct pg_conn *conn, const struct pg_stmt *stmt, const struct pg_params *params, bool text, pg_done *done, void *arg);
 /* One command without parameters, run outside the statement cache ("LISTEN jobq_wake"); results in text. */
 bool pg_conn_exec(struct pg_conn *conn, const char *sql, pg_done *done, void *arg);
+/*
+ * COPY … FROM STDIN (conn_copy.c), for which the connection leaves its pipeline: nothing else may be under way or sent until
+ * `done`. `more` asks for data, again and again, from the event loop; give it with pg_copy_put until that says false (it has all it
+ * can take, `more` follows), and end with pg_copy_end. The server's complaint comes with `done`, as the loss of the connection
+ * does: then nothing more is asked for.
+ */
+typedef void pg_more(void *arg);
+bool pg_conn_copy(struct pg_conn *conn, const char *sql, pg_more *more, pg_done *done, void *arg); /* false: not ready, or busy */
+bool pg_copy_put(struct pg_conn *conn, const char *data, size_t len); /* all of it is taken, whatever it returns */
+void pg_copy_end(struct pg_conn *conn, const char *error);            /* error: the server is to give up, for this reason */
+/* Asks the server to stop what it does for this connection, on a connection and in a thread of its own; never waits for it. */
+void pg_conn_cancel(struct pg_conn *conn);
+bool pg_conn_idle(const struct pg_conn *conn); /* ready, nothing under way, no transaction open */
 size_t pg_conn_pending(const struct pg_conn *conn); /* requests sent and not answered */
 uint64_t pg_conn_answered(const struct pg_conn *conn); /* requests called back so far: pending and no progress here = silence */
 const char *pg_conn_error(const struct pg_conn *conn); /* why it is down, without secrets; "" when it is not */

@@ -1,5 +1,6 @@
 /*
- * pg/conn_int.h: the inside of a connection, shared by conn.c (its life) and conn_io.c (its traffic). Private to src/pg.
+ * pg/conn_int.h: the inside of a connection, shared by conn.c (its life), conn_io.c (its traffic) and conn_copy.c (COPY).
+ * Private to src/pg.
  */
 #ifndef JOBQ_PG_CONN_INT_H
 #define JOBQ_PG_CONN_INT_H
@@ -40,6 +41,18 @@ struct request {
 };
 STAILQ_HEAD(request_list, request);
 
+enum copy_state {
+	COPY_ASKED,  /* the statement is sent */
+	COPY_TAKING, /* the server takes data */
+	COPY_ENDING  /* it was told the end, or refused */
+};
+struct copy {
+	enum copy_state state;
+	pg_more *more;
+	bool full; /* told to wait; `more` when libpq's buffer is empty */
+	struct request request;
+};
+
 struct pg_conn {
 	struct event_base *base;
 	struct pg_calls calls;
@@ -62,6 +75,8 @@ struct pg_conn {
 	unsigned failures; /* attempts in a row */
 	size_t setup_left;
 	bool at_once;      /* after CONN_BROKEN no backoff */
+	bool once, spent;  /* once: stays down when it is lost after it was ready (spent) */
+	struct copy *copy; /* under way, instead of requests */
 	unsigned depth;    /* inside callbacks: freeing waits for the outermost */
 	bool freed;
 	char error[512];
@@ -76,6 +91,12 @@ void conn_io_read(struct pg_conn *conn);   /* the socket is readable: results an
 void conn_io_flush(struct pg_conn *conn);
 void conn_io_lost(struct pg_conn *conn);   /* calls back everything under way with PG_LOST; pq is closed already */
 void conn_io_discard(struct pg_conn *conn); /* drops everything under way without a call */
+void conn_io_note_failure(struct request *r, const PGresult *res); /* the first error of a request stands */
 void conn_io_forget(struct pg_conn *conn); /* names of prepared statements */
+
+/* conn_copy.c */
+void conn_copy_read(struct pg_conn *conn);    /* input was consumed */
+void conn_copy_flushed(struct pg_conn *conn); /* libpq's buffer may be empty */
+void conn_copy_lost(struct pg_conn *conn);    /* calls it back with PG_LOST, unless the connection is being freed */
 
 #endif

@@ -80,7 +80,7 @@ void conn_io_exec(struct pg_conn *conn, const char *sql, pg_done *done, void *ar
 
 bool pg_conn_exec(struct pg_conn *conn, const char *sql, pg_done *done, void *arg)
 {
-	if (conn->state != CONN_READY)
+	if (conn->state != CONN_READY || conn->copy != NULL)
 		return false;
 	conn_io_exec(conn, sql, done, arg);
 	return true;
@@ -112,7 +112,7 @@ bool pg_conn_send(struct pg_conn *conn, const struct pg_stmt *stmt, const struct
 	struct request *r;
 	int format = text ? 0 : 1;
 
-	if (conn->state != CONN_READY)
+	if (conn->state != CONN_READY || conn->copy != NULL)
 		return false;
 	if (params == NULL)
 		params = &none;
@@ -132,7 +132,7 @@ static bool field_is(const PGresult *res, int field, const char *value)
 }
 
 /* Notes the first error of a request; later ones ("pipeline aborted") say nothing new. */
-static void note_failure(struct request *r, const PGresult *res)
+void conn_io_note_failure(struct request *r, const PGresult *res)
 {
 	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
 	const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
@@ -173,7 +173,7 @@ static void take(struct request *r, PGresult *res)
 	case PGRES_PIPELINE_ABORTED:
 		break;
 	default:
-		note_failure(r, res);
+		conn_io_note_failure(r, res);
 		break;
 	}
 	PQclear(res);
@@ -245,7 +245,9 @@ void conn_io_read(struct pg_conn *conn)
 
 	/* what came before the end of the connection still counts */
 	results(conn);
-	if (!conn->freed && conn->state != CONN_BROKEN && STAILQ_EMPTY(&conn->requests))
+	if (!conn->freed && conn->copy != NULL && conn->state != CONN_BROKEN)
+		conn_copy_read(conn);
+	if (!conn->freed && conn->state != CONN_BROKEN && STAILQ_EMPTY(&conn->requests) && conn->copy == NULL)
 		(void)PQisBusy(conn->pq); /* parses what came unasked */
 	notifications(conn);
 	if (!conn->freed && (!alive || PQstatus(conn->pq) == CONNECTION_BAD))
@@ -257,6 +259,7 @@ void conn_io_lost(struct pg_conn *conn)
 	struct request_list old = STAILQ_HEAD_INITIALIZER(old);
 	struct request *r;
 
+	conn_copy_lost(conn);
 	STAILQ_CONCAT(&old, &conn->requests);
 	conn->pending = 0;
 	while ((r = STAILQ_FIRST(&old)) != NULL) {
@@ -274,6 +277,7 @@ void conn_io_discard(struct pg_conn *conn)
 	struct request *r;
 	struct prepared *p, *next;
 
+	conn_copy_lost(conn);
 	while ((r = STAILQ_FIRST(&conn->requests)) != NULL) {
 		STAILQ_REMOVE_HEAD(&conn->requests, next);
 		PQclear(r->result.res);

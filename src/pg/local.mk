@@ -1,11 +1,12 @@
 # pg: libpq on libevent, the embedded SQL, the migrator
 noinst_LIBRARIES += libpg.a
 libpg_a_SOURCES = \
-	src/pg/conn.c src/pg/conn.h src/pg/conn_int.h src/pg/conn_io.c \
+	src/pg/conn.c src/pg/conn.h src/pg/conn_copy.c src/pg/conn_int.h src/pg/conn_io.c \
 	src/pg/conninfo.c src/pg/conninfo.h \
 	src/pg/errclass.c \
 	src/pg/migrate.c src/pg/migrate.h src/pg/migrate_db.c src/pg/migrate_db.h \
 	src/pg/params.c \
+	src/pg/pool.c src/pg/pool.h \
 	src/pg/result.c \
 	src/pg/sql.c src/pg/sql.h src/pg/sql_embed.h
 nodist_libpg_a_SOURCES = src/pg/sql_embed.c

@@ -33,6 +33,11 @@ static const char *const counter_names[] = {
 #include "tbl/counters.def"
 };
 
+#define POOL_X(name, now, help) #name,
+static const char *const pool_stat_names[] = {
+#include "tbl/pools.def"
+};
+
 #define NAME(table, index) ((index) < sizeof(table) / sizeof *(table) ? (table)[index] : "?")
 
 const char *shm_role_name(uint32_t role)
@@ -60,6 +65,11 @@ const char *shm_counter_name(uint32_t counter)
 	return NAME(counter_names, counter);
 }
 
+const char *shm_pool_stat_name(uint32_t stat)
+{
+	return NAME(pool_stat_names, stat);
+}
+
 /* FNV-1a; a length is mixed in with each piece, so that pieces cannot flow into one another */
 static uint32_t hash_bytes(uint32_t hash, const void *data, size_t len)
 {
@@ -82,7 +92,7 @@ uint32_t shm_names_hash(void)
 	static const uint64_t sizes[] = {
 		sizeof(struct shm_header), sizeof(struct shm_global), sizeof(struct shm_queue), sizeof(struct shm_slot),
 		sizeof(struct shm_cell), sizeof(struct shm_hist), sizeof(struct shm_held), sizeof(struct shm_sample),
-		SHM_HELD, SHM_SAMPLES, SHM_DECISIONS, SHM_TUNED_COUNT, SHM_UNSERVED, SHM_NODES, SHM_HIST_SUB, SHM_HIST_BUCKETS,
+		SHM_HELD, SHM_POOLS, SHM_SAMPLES, SHM_DECISIONS, SHM_TUNED_COUNT, SHM_UNSERVED, SHM_NODES, SHM_HIST_SUB, SHM_HIST_BUCKETS,
 	};
 	uint32_t hash = hash_bytes(UINT32_C(2166136261), sizes, sizeof sizes);
 
@@ -90,5 +100,6 @@ uint32_t shm_names_hash(void)
 	hash = hash_names(hash, proc_state_names, sizeof proc_state_names / sizeof *proc_state_names);
 	hash = hash_names(hash, queue_state_names, sizeof queue_state_names / sizeof *queue_state_names);
 	hash = hash_names(hash, db_state_names, sizeof db_state_names / sizeof *db_state_names);
+	hash = hash_names(hash, pool_stat_names, sizeof pool_stat_names / sizeof *pool_stat_names);
 	return hash_names(hash, counter_names, sizeof counter_names / sizeof *counter_names);
 }

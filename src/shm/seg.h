@@ -42,5 +42,6 @@ const char *shm_proc_state_name(uint32_t state);
 const char *shm_queue_state_name(uint32_t state);
 const char *shm_db_state_name(uint32_t state);
 const char *shm_counter_name(uint32_t counter);
+const char *shm_pool_stat_name(uint32_t stat);
 
 #endif

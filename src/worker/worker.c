@@ -5,7 +5,7 @@
  *   link.c     the connection to the dispatcher            batch.c    a batch from its frame to its last job
  *   admit.c    the door before each effect                 timeout.c  jobs that run too long
  *   outcome.c  outcomes, kept until they are committed     drain.c    the end of the process
- *   service.c  what handlers may ask of the worker
+ *   service.c  what handlers may ask of the worker         pool.c     their connections to a database
  * Read batch_receive, batch_start, jobq_admit, jobq_end, outcome_flush, outcome_ack in this order, and you have followed a job.
  *
  * Everything that happens in one turn of the loop is settled at its end, in worker_settle: finished batches are freed, the
@@ -35,6 +35,7 @@
 #include "worker/drain.h"
 #include "worker/link.h"
 #include "worker/outcome.h"
+#include "worker/pool.h"
 #include "worker/service.h"
 #include "worker/timeout.h"
 
@@ -131,6 +132,9 @@ static int worker_open_handler(struct worker *w)
 	struct jobq_env env = {.base = w->child->base, .queue = q, .user_agent = PACKAGE_NAME "/" PACKAGE_VERSION,
 		.worker = w};
 
+	pool_open(w);
+	env.pool = w->connections;
+
 	w->width = SIZE_MAX;
 	if (w->handler->open != NULL && w->handler->open(&env, &w->state, err, sizeof err) != 0) {
 		log_error("queue %s: %s", q->name, err);
@@ -149,6 +153,7 @@ static void worker_close(struct worker *w)
 	admit_close(w);
 	batch_close(w);
 	outcome_close(w);
+	buf_free(&w->news);
 	if (w->turn != NULL)
 		event_free(w->turn);
 	if (w->beat != NULL)
@@ -171,6 +176,8 @@ static int worker_serve(struct worker *w)
 	}
 	if (w->handler->close != NULL && w->njobs == 0)
 		w->handler->close(w->state); /* jobs left under way: the process ends with them */
+	if (w->njobs == 0)
+		pool_close(w);
 	return code;
 }
 

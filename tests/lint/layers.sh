@@ -20,7 +20,7 @@ BEGIN {
 	allow("pg", "base", "event libpq")
 	allow("wire", "base", "event")
 	allow("queue", "base", "")                   # pure: no input or output, no clock but the one it is given
-	allow("handlers", "base conf", "event libpq jansson curl")
+	allow("handlers", "base conf pg", "event libpq jansson curl")
 	n = split("master dispatcher worker jobqctl scheduler web", process, " ")
 	for (i = 1; i <= n; i++)
 		allow(process[i], middle, "event libpq jansson curl")

@@ -36,6 +36,8 @@ START_TEST(an_empty_file_is_all_defaults)
 	ck_assert_int_eq(c->jobqd.poll_min, 50 * NS_PER_MS);
 	ck_assert_int_eq(c->jobqd.poll_max, 5 * NS_PER_S);
 	ck_assert_str_eq(c->jobqd.listen_database, "");
+	ck_assert_int_eq(c->jobqd.tenant_cache_ttl, 300 * NS_PER_S);
+	ck_assert_str_eq(c->tenants.source, "jobq.tenants");
 	ck_assert_uint_gt(strlen(c->jobqd.node), 0);
 }
 END_TEST
@@ -79,6 +81,8 @@ START_TEST(a_queue_has_all_defaults)
 	ck_assert_int_eq(q->k.preset, CONF_PRESET_NONE);
 	ck_assert_int_eq(q->k.rate_unit, CONF_RATE_UNIT_JOBS);
 	ck_assert(q->k.batch_adaptive && q->k.batch_priority_flush);
+	ck_assert_int_eq(q->k.tenant_rate_limit.count, 0);
+	ck_assert_int_eq(q->k.tenant_concurrency, 0);
 	ck_assert_int_eq(q->k.aging, 600 * NS_PER_S);
 	ck_assert_int_eq(q->k.batch_target, 2 * NS_PER_S);
 	ck_assert_int_eq(q->k.batch_timeout, 0);
@@ -259,6 +263,31 @@ START_TEST(a_preset_lies_beneath_what_is_written)
 }
 END_TEST
 
+START_TEST(pools_have_sections_of_their_own)
+{
+	struct conf *c;
+
+	fixture_env[0] = (char *)"DB_POOL_MAX=7";
+	fixture_env[1] = (char *)"DB_POOL_MIN=1";
+	fixture_env[2] = (char *)"JOBQ_POOL_B_ACQUIRE_TIMEOUT=2s";
+	c = fixture_load("[queue null]\n[pool *]\nidle_timeout = 1min\n[pool a]\ndatabase = host=h password=x\nmax = 1\n[pool b]\nmin = 2\n[pool a]\n");
+	ck_assert_uint_eq(c->npools, 2); /* nobody uses the default one */
+	const struct conf_pool *a = conf_pool_find(c, "a"), *b = conf_pool_find(c, "b");
+	ck_assert_str_eq(a->k.database, "host=h password=x");
+	ck_assert_str_eq(b->k.database, "");
+	ck_assert_int_eq(a->k.max, 1);
+	ck_assert_int_eq(b->k.max, 7);
+	ck_assert_int_eq(b->k.min, 2);
+	ck_assert_int_eq(a->k.idle_timeout, 60 * NS_PER_S);
+	ck_assert_int_eq(b->k.acquire_timeout, 2 * NS_PER_S);
+	ck_assert_str_eq(fixture_value(c, "pool.a.database"), "********");
+	ck_assert_str_eq(fixture_origin(c, "pool.b.max"), "environment DB_POOL_MAX");
+	ck_assert_str_eq(fixture_origin(c, "pool.a.idle_timeout"), "[pool *] @/c.conf:3");
+	ck_assert_ptr_null(conf_pool_find(c, "default"));
+	ck_assert_ptr_null(conf_pool_of(c, c->queues[0]));
+}
+END_TEST
+
 START_TEST(old_variables_are_defaults_for_every_queue)
 {
 	struct conf *c;
@@ -269,8 +298,8 @@ START_TEST(old_variables_are_defaults_for_every_queue)
 	fixture_env[3] = (char *)"BATCH_ENABLE_ADAPTIVE_SIZING=false";
 	fixture_env[4] = (char *)"BATCH_ENABLE_PRIORITY_FLUSHING=0";
 	fixture_env[5] = (char *)"BATCH_PERFORMANCE_TARGET_MS=";
-	fixture_env[6] = (char *)"DB_POOL_MAX=lots"; /* of later versions, and so of no concern */
-	fixture_env[7] = (char *)"ENABLE_BATCH_OPTIMIZATION=perhaps";
+	fixture_env[6] = (char *)"ENABLE_BATCH_OPTIMIZATION=perhaps"; /* of a later version, and so of no concern */
+	fixture_env[7] = (char *)"DB_POOL_MAX=5";
 	fixture_env[8] = (char *)"BATCH_SIZE=nonsense";
 	c = fixture_load("[queue null]\n[queue sleep]\nbatch_timeout = 5s\nbatch_adaptive = on\n");
 	for (size_t i = 0; i < 2; i++) {
@@ -288,6 +317,24 @@ START_TEST(old_variables_are_defaults_for_every_queue)
 	fixture_env[0] = (char *)"ENABLE_PARALLEL_PROCESSING=false";
 	fixture_env[1] = NULL;
 	ck_assert_int_eq(fixture_load("[queue null]\n")->queues[0]->k.batch_size, 25);
+}
+END_TEST
+
+START_TEST(tenants_have_a_section)
+{
+	struct conf *c = fixture_load("[tenants]\nsource = shop.\"Stores\"\n[queue null]\ntenant_rate_limit = 5/s\n");
+	char *all;
+
+	ck_assert_str_eq(c->tenants.source, "shop.\"Stores\"");
+	ck_assert_str_eq(fixture_origin(c, "tenants.source"), "@/c.conf:2");
+	ck_assert_str_eq(fixture_origin(c, "tenants"), "@/c.conf:2");
+	ck_assert_ptr_null(conf_json(c, "source"));
+	ck_assert_ptr_null(conf_json(c, "jobqd.source"));
+	all = fixture_effective(c);
+	ck_assert_ptr_nonnull(strstr(all, "\n[tenants]\nsource = shop.\"Stores\"  # "));
+	free(all);
+	fixture_env[0] = (char *)"JOBQ_TENANTS_SOURCE=a.b";
+	ck_assert_str_eq(fixture_load("")->tenants.source, "a.b");
 }
 END_TEST
 
@@ -498,7 +545,9 @@ int main(void)
 	tcase_add_loop_test(tc, waits_fit_each_other, 0, sizeof waits / sizeof waits[0]);
 	tcase_add_loop_test(tc, a_preset_is_a_set_of_defaults, 0, sizeof presets / sizeof presets[0]);
 	tcase_add_test(tc, a_preset_lies_beneath_what_is_written);
+	tcase_add_test(tc, pools_have_sections_of_their_own);
 	tcase_add_test(tc, old_variables_are_defaults_for_every_queue);
+	tcase_add_test(tc, tenants_have_a_section);
 	tcase_add_test(tc, the_later_layer_wins_and_says_so);
 	tcase_add_test(tc, a_list_is_taken_from_one_layer);
 	tcase_add_test(tc, includes_are_relative_and_later_wins);
