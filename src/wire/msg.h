@@ -16,7 +16,7 @@ struct msg_hello { uint32_t version, slot, slot_generation, queue, pid; };
 struct msg_batch { uint64_t batch_id; int64_t token; uint32_t flags, count; };
 struct msg_text { const char *text; size_t len; };
 struct msg_job {
-	int64_t id, token, deadline_us, created_us;
+	int64_t id, token, deadline_us, created_us, run;
 	uint32_t attempt, max_retries;
 	uint8_t priority;
 	uint32_t tenant_word, tier_word; /* SHM_NO_WORD: none */
