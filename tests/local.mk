@@ -227,7 +227,10 @@ unit_webhook_SOURCES = tests/unit/test_webhook.c
 unit_webhook_CFLAGS = $(UNIT_CFLAGS)
 unit_webhook_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 
-check_PROGRAMS += unit_level unit_shm_metrics
+check_PROGRAMS += unit_level unit_shm_metrics unit_shm_report
+unit_shm_report_SOURCES = tests/unit/test_shm_report.c
+unit_shm_report_CFLAGS = $(UNIT_CFLAGS)
+unit_shm_report_LDADD = libshm.a libbase.a $(UNIT_LIBS)
 unit_level_SOURCES = tests/unit/test_level.c
 unit_level_CFLAGS = $(UNIT_CFLAGS)
 unit_level_LDADD = libqueue.a libbase.a $(UNIT_LIBS)
