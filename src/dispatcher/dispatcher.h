@@ -36,6 +36,7 @@
 #include "queue/degrade.h"
 #include "queue/limits.h"
 #include "queue/tuner.h"
+#include "queue/waits.h"
 #include "shm/seg.h"
 #include "wire/stream.h"
 
@@ -145,6 +146,9 @@ struct queue {
 	struct pace pace;
 	struct limits limits;    /* of tenants and tiers: limit.c */
 	bool limited;            /* there are such */
+	struct waits waits;
+	uint64_t waits_added, waits_ended; /* what had arrived, and ended, a second ago */
+	unsigned buffer_level;   /* of its use, as the log knows it */
 	uint64_t decided;        /* decisions of the tuner that stand in shared memory */
 	uint64_t told_added, told_overflows; /* of the buffer's counts, those in shared memory */
 	int64_t batch_size;      /* in force: learn.c */

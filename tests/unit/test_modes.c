@@ -11,6 +11,7 @@
 #include "queue/breaker.h"
 #include "queue/degrade.h"
 #include "queue/rate.h"
+#include "queue/waits.h"
 
 static struct rate_state r;
 static struct breaker b;
@@ -354,6 +355,53 @@ START_TEST(test_relapses)
 }
 END_TEST
 
+/* ---- waits ---- */
+
+START_TEST(test_waits_by_room)
+{
+	struct waits w;
+	double last = 1;
+	waits_init(&w);
+	for (unsigned use = 0; use <= 100; use++) {
+		bool changed = waits_second(&w, &(struct waits_seen){.use_percent = use});
+		ck_assert_double_le(w.scale, last);
+		ck_assert_double_ge(w.scale, WAITS_LEAST);
+		ck_assert_int_eq(changed, w.scale < last);
+		if (use <= WAITS_ROOM)
+			ck_assert_double_eq(w.scale, 1);
+		last = w.scale;
+	}
+	ck_assert_double_eq_tol(w.scale, WAITS_LEAST, 0.01);
+	ck_assert_int_lt(waits_ns(&w, 60 * NS_PER_S), 5 * NS_PER_S);
+	ck_assert(waits_second(&w, &(struct waits_seen){.use_percent = 10}));
+	ck_assert_int_eq(waits_ns(&w, 60 * NS_PER_S), 60 * NS_PER_S);
+}
+END_TEST
+
+START_TEST(test_waits_by_speed)
+{
+	struct waits w;
+	const struct waits_seen slow = {.arrived = 20, .ended = 4, .target = 10, .idle_beside_waiting = true};
+	struct waits_seen seen[] = {slow, slow, slow, slow};
+	seen[0].arrived = 9;   /* few come: it waits as long as it was told to */
+	seen[1].ended = 10;
+	seen[2].target = 0;
+	seen[3].idle_beside_waiting = false;
+	for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
+		waits_init(&w);
+		ck_assert(!waits_second(&w, &seen[i]));
+		ck_assert_double_eq(w.scale, 1);
+	}
+	for (int i = 0; i < 4; i++)
+		ck_assert(waits_second(&w, &slow));
+	ck_assert(!waits_second(&w, &slow));
+	ck_assert_double_eq(w.scale, WAITS_LEAST);
+	for (int i = 0; i < 4; i++)
+		ck_assert(waits_second(&w, &seen[1]));
+	ck_assert_double_eq(w.scale, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("modes");
@@ -377,6 +425,8 @@ int main(void)
 	tcase_add_test(tc, test_halves_then_single_then_slower);
 	tcase_add_test(tc, test_way_back);
 	tcase_add_test(tc, test_relapses);
+	tcase_add_test(tc, test_waits_by_room);
+	tcase_add_test(tc, test_waits_by_speed);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
