@@ -125,4 +125,6 @@ void conf_check_queue(const struct conf_queue *queue, const struct conf_set *set
 	check_unit(&s);
 	if (strcmp(queue->k.handler, "sms") == 0)
 		check_sms(&s);
+	if (strcmp(queue->k.handler, "email") == 0)
+		conf_check_email(queue, set, errors);
 }

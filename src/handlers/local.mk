@@ -2,6 +2,13 @@
 noinst_LIBRARIES += libhandlers.a
 libhandlers_a_SOURCES = \
 	src/handlers/curlev.c src/handlers/curlev.h \
+	src/handlers/email.c \
+	src/handlers/email_address.c src/handlers/email_address.h \
+	src/handlers/email_file.c src/handlers/email_file.h \
+	src/handlers/email_message.c src/handlers/email_message.h \
+	src/handlers/email_mime.c src/handlers/email_mime.h \
+	src/handlers/email_record.c src/handlers/email_record.h \
+	src/handlers/email_verdict.c src/handlers/email_verdict.h \
 	src/handlers/gsm.c src/handlers/gsm.h \
 	src/handlers/http.c src/handlers/http.h \
 	src/handlers/law.c src/handlers/law.h \
@@ -12,5 +19,10 @@ libhandlers_a_SOURCES = \
 	src/handlers/sms_json.c \
 	src/handlers/sms_kannel.c \
 	src/handlers/sms_message.c src/handlers/sms_message.h \
+	src/handlers/smtp.c src/handlers/smtp.h src/handlers/smtp_conn.h \
+	src/handlers/smtp_reply.c src/handlers/smtp_reply.h \
+	src/handlers/smtp_talk.c \
 	src/handlers/template.c src/handlers/template.h \
 	src/handlers/url.c src/handlers/url.h
+
+EXTRA_DIST += docs/email.md docs/decisions/smtp-transaction.md

@@ -12,6 +12,8 @@
 #include "conf/table.h"
 #include "conf_fixture.h"
 
+#define SERVER "smtp_url = smtp://localhost\n" /* the one thing without a default that mail cannot do without */
+
 static struct buf file, printed;
 
 static void read_source(const char *name)
@@ -122,7 +124,7 @@ START_TEST(the_sample_tells_the_defaults)
 	char err[CONF_ERROR_MAX];
 
 	read_source("etc/jobqd.conf");
-	fixture_put("plain.conf", "%s\n[pool main]\n[queue null]\n[queue sleep]\n", buf_str(&file));
+	fixture_put("plain.conf", "%s\n[pool main]\n[queue null]\n[queue sleep]\n[queue email]\n" SERVER, buf_str(&file));
 	for (char *line = file.data, *next; line < file.data + file.len; line = next) {
 		size_t len = strcspn(line, "\n");
 
@@ -130,14 +132,14 @@ START_TEST(the_sample_tells_the_defaults)
 		line[len] = '\0';
 		if (line[0] == '#' && line[1] != ' ' && line[1] != '\0' && line[len - 1] != '=' && strstr(line, "_dir =") == NULL)
 			line++;
-		buf_printf(&text, "%s\n", line);
+		buf_printf(&text, "%s\n%s", line, strcmp(line, "[queue email]") == 0 ? SERVER : "");
 	}
 	fixture_put("full.conf", "%s", buf_str(&text));
 	plain = conf_load(fixture_path("plain.conf"), fixture_environment(), err);
 	ck_assert_msg(plain != NULL, "%s", err);
 	full = conf_load(fixture_path("full.conf"), fixture_environment(), err);
 	ck_assert_msg(full != NULL, "%s", err);
-	ck_assert_uint_eq(full->nqueues, 3);
+	ck_assert_uint_eq(full->nqueues, 4);
 	conf_diff_make(plain, full, &diff);
 	ck_assert(!diff.anything);
 	conf_diff_free(&diff);
