@@ -77,6 +77,7 @@ struct job {
 	struct worker *worker;   /* ASSIGNED and ENDED: who holds it; NULL when it is gone */
 	uint32_t slot, slot_generation; /* ASSIGNED: of the worker, known even before it says hello again */
 	int64_t run_at_us, due_us, deadline_us, created_us;
+	int64_t run;             /* tied: what tells this run of the job from those before a replacement; 0 = nothing */
 	int retry_count, max_retries;   /* max_retries resolved */
 	int crashes;
 	enum job_state state;
@@ -84,6 +85,8 @@ struct job {
 	bool reserved;           /* limited, and not begun */
 	struct limit_tenant *limited; /* limit.c counts it; NULL: it does not */
 	bool by_itself;          /* ENDED: a statement failed over some value: write it in one of its own */
+	bool tied;               /* it has a unique key or a notify channel: its end is more than its row (jobq.finish_tied) */
+	int64_t busy_until_ns;   /* ENDED, tied: somebody holds its row; not written before */
 	uint64_t batch_id;
 	/* progress, until written */
 	bool progress_new;
@@ -152,11 +155,16 @@ struct queue {
 	bool paused, pause_unstored; /* unstored: asked for here while the database was away */
 	bool gate_closed, gate_probe; /* the receiver refuses us; probe: one job is out to see */
 	int64_t gate_until_ns, gate_retry_ns;
-	uint64_t ended[10];      /* ended jobs by second, for throughput */
+	uint64_t ended[60];      /* ended jobs by second, for throughput */
 	int64_t ended_second;
 	int64_t counted_pending, counted_scheduled, counted_held; /* last exact count */
 	int64_t oldest_due_us;
-	int64_t rate_waited_s;   /* the last second that was counted as exceeded */
+	struct exceeded *exceeded; /* exceeded.c: who ran into a rate limit */
+	struct {                 /* trend.c: what it has seen; peak: the most of the buffer in this minute, in percent */
+		uint64_t flushes[FLUSH_REASONS], completed;
+		unsigned peak;
+		bool waited;     /* due jobs waited when the second began */
+	} seen;
 };
 
 struct round {                   /* one set of completion statements under way */
@@ -224,7 +232,7 @@ struct dispatcher {
 	struct buf control_in, control_out;
 	/* when periodic work is due, mono ns */
 	int64_t next_second_ns, next_scan_ns, next_count_ns, next_sweep_ns, next_upkeep_ns, next_tick_ns, next_schema_ns, next_unserved_ns, next_own_ns, next_heads_ns, next_roster_ns;
-	bool sweeping, counting, ticking, upkeeping, checking, listing, reading_heads, roster_reading;
+	bool sweeping, counting, ticking, expiring, upkeeping, checking, listing, reading_heads, roster_reading;
 };
 
 /* dispatcher.c */
@@ -238,8 +246,9 @@ bool dispatcher_may_claim(const struct dispatcher *d);
 
 /* job.c */
 struct job_row { /* a row as the claim or the recovery returned it */
-	int64_t id, token, run_at_us, created_at_us, deadline_us;
+	int64_t id, token, run_at_us, created_at_us, deadline_us, run;
 	int priority, retry_count, max_retries, crashes; /* max_retries -1 = the queue's */
+	bool tied;
 	const char *tenant, *type, *user_id, *payload, *prior;
 	size_t tenant_len, type_len, user_id_len, payload_len, prior_len;
 };
@@ -323,6 +332,8 @@ void tick_pause(struct dispatcher *d, const char *queue, const char *tenant, boo
 void counts_second(struct dispatcher *d);
 void counts_publish(struct dispatcher *d);            /* cheap; from the second's timer */
 void counts_ended(struct queue *queue, enum shm_counter counter);
+/* trend.c */
+void trend_second(struct dispatcher *d);              /* what reports are made of; after counts_publish */
 /* upkeep.c */
 void upkeep_second(struct dispatcher *d);
 /* control.c */

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/exceeded.h"
 #include "dispatcher/roster.h"
 #include "dispatcher/words.h"
 #include "shm/limit.h"
@@ -88,8 +89,10 @@ static int64_t grant(void *arg, const char *name, int64_t want, int64_t *until_u
 		return 0;
 	}
 	int64_t n = limits_reserve(&queue->limits, name, want, now_ns, &until_ns);
-	if (n == 0)
+	if (n == 0) {
 		*until_us = db_of(queue, until_ns, now_ns);
+		exceeded_own(queue, name);
+	}
 	return n;
 }
 

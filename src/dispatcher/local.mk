@@ -7,6 +7,7 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/counts.c \
 	src/dispatcher/db.c \
 	src/dispatcher/dispatcher.c src/dispatcher/dispatcher.h \
+	src/dispatcher/exceeded.c src/dispatcher/exceeded.h src/dispatcher/exceeded_doc.c src/dispatcher/exceeded_file.c src/dispatcher/exceeded_own.c \
 	src/dispatcher/filter.c src/dispatcher/filter.h \
 	src/dispatcher/handout.c \
 	src/dispatcher/job.c \
@@ -20,8 +21,10 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/roster.c src/dispatcher/roster.h \
 	src/dispatcher/sweep.c \
 	src/dispatcher/tick.c \
+	src/dispatcher/trend.c \
 	src/dispatcher/upkeep.c \
 	src/dispatcher/wake.c \
 	src/dispatcher/why.c \
 	src/dispatcher/words.c src/dispatcher/words.h \
-	src/dispatcher/workers.c
+	src/dispatcher/workers.c \
+	src/dispatcher/write.c src/dispatcher/write.h

@@ -24,6 +24,7 @@ libmaster_a_SOURCES = \
 	src/master/privilege.c src/master/privilege.h \
 	src/master/reap.c src/master/reap.h \
 	src/master/reload.c src/master/reload.h \
+	src/master/report.c src/master/report.h \
 	src/master/request.c src/master/request.h \
 	src/master/roll.c src/master/roll.h \
 	src/master/seat.c src/master/seat.h \
@@ -36,7 +37,7 @@ libmaster_a_SOURCES = \
 
 # in the order of the rooms: each looks only at those behind it
 JOBQD_LIBS = libmaster.a libhandlers.a libqueue.a libpg.a libwire.a libconf.a libshm.a libbase.a \
-	$(PQ_LIBS) $(CURL_LIBS) $(GMIME_LIBS) $(JANSSON_LIBS) $(EVENT_LIBS) -lm
+	$(PQ_LIBS) $(HANDLERS_LIBS) $(JANSSON_LIBS) $(EVENT_LIBS) -lm
 
 sbin_PROGRAMS += jobqd
 jobqd_SOURCES = src/jobqd.c

@@ -43,7 +43,7 @@ static void batch_job(struct batch *b, struct job *job, const struct msg_job *m,
 	job->batch = b;
 	job->state = JOB_QUEUED;
 	job->pub = (struct jobq_job){
-		.id = m->id, .token = m->token, .deadline_us = m->deadline_us, .created_us = m->created_us,
+		.id = m->id, .token = m->token, .deadline_us = m->deadline_us, .created_us = m->created_us, .run = m->run,
 		.priority = m->priority, .attempt = (int)m->attempt, .max_retries = (int)m->max_retries,
 		.batch = &b->pub, .payload_len = m->payload.len, .result_len = m->result.len,
 	};
@@ -228,8 +228,14 @@ void batch_job_begun(struct job *job)
 {
 	struct batch *b = job->batch;
 
-	if (b->running && --b->unbegun == 0 && (b->worker->handler->flags & JOBQ_HANDLER_OVERLAP) != 0)
+	const struct jobq_handler *handler = b->worker->handler;
+
+	if (!b->running || --b->unbegun > 0)
+		return;
+	if ((handler->flags & JOBQ_HANDLER_OVERLAP) != 0)
 		batch_free_turn(b);
+	if (handler->filled != NULL)
+		handler->filled(b->worker->state, &b->pub);
 }
 
 void batch_job_ended(struct job *job, enum jobq_outcome_kind kind, int64_t now_ns)
@@ -238,7 +244,7 @@ void batch_job_ended(struct job *job, enum jobq_outcome_kind kind, int64_t now_n
 	struct worker *w = b->worker;
 
 	b->done += kind == OUTCOME_DONE || kind == OUTCOME_COMMITTED;
-	b->retried += kind == OUTCOME_RETRY;
+	b->retried += kind == OUTCOME_RETRY || kind == OUTCOME_SUSPECT;
 	b->failed += kind == OUTCOME_FAIL || kind == OUTCOME_UNCERTAIN;
 	b->snoozed += kind == OUTCOME_SNOOZE;
 	w->njobs--;

@@ -12,8 +12,6 @@
 #include "conf/table.h"
 #include "conf_fixture.h"
 
-#define SERVER "smtp_url = smtp://localhost\n" /* the one thing without a default that mail cannot do without */
-
 static struct buf file, printed;
 
 static void read_source(const char *name)
@@ -115,6 +113,21 @@ START_TEST(the_sample_loads)
 }
 END_TEST
 
+/* Queues that the sample shows, but whose handlers want more than defaults. */
+static const char *const needs[][2] = {
+	{"[queue email]", "smtp_url = smtp://localhost"},
+	{"[queue exec]", "command = /bin/cat"},
+	{"[queue http]", "url = http://127.0.0.1/hook"},
+};
+
+static const char *need(const char *line)
+{
+	for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+		if (strcmp(line, needs[i][0]) == 0)
+			return needs[i][1];
+	return "";
+}
+
 /* What is commented out are the defaults: without the #, every line with a value loads and changes nothing. */
 START_TEST(the_sample_tells_the_defaults)
 {
@@ -123,8 +136,11 @@ START_TEST(the_sample_tells_the_defaults)
 	struct buf text = {0};
 	char err[CONF_ERROR_MAX];
 
+	for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+		buf_printf(&text, "%s\n%s\n", needs[i][0], needs[i][1]);
 	read_source("etc/jobqd.conf");
-	fixture_put("plain.conf", "%s\n[pool main]\n[queue null]\n[queue sleep]\n[queue email]\n" SERVER, buf_str(&file));
+	fixture_put("plain.conf", "%s\n[pool main]\n[queue null]\n[queue sleep]\n%s", buf_str(&file), buf_str(&text));
+	buf_reset(&text);
 	for (char *line = file.data, *next; line < file.data + file.len; line = next) {
 		size_t len = strcspn(line, "\n");
 
@@ -132,14 +148,14 @@ START_TEST(the_sample_tells_the_defaults)
 		line[len] = '\0';
 		if (line[0] == '#' && line[1] != ' ' && line[1] != '\0' && line[len - 1] != '=' && strstr(line, "_dir =") == NULL)
 			line++;
-		buf_printf(&text, "%s\n%s", line, strcmp(line, "[queue email]") == 0 ? SERVER : "");
+		buf_printf(&text, "%s\n%s\n", line, need(line));
 	}
 	fixture_put("full.conf", "%s", buf_str(&text));
 	plain = conf_load(fixture_path("plain.conf"), fixture_environment(), err);
 	ck_assert_msg(plain != NULL, "%s", err);
 	full = conf_load(fixture_path("full.conf"), fixture_environment(), err);
 	ck_assert_msg(full != NULL, "%s", err);
-	ck_assert_uint_eq(full->nqueues, 4);
+	ck_assert_uint_eq(full->nqueues, 3 + sizeof needs / sizeof needs[0]);
 	conf_diff_make(plain, full, &diff);
 	ck_assert(!diff.anything);
 	conf_diff_free(&diff);
