@@ -160,9 +160,10 @@ struct queue {
 	int64_t counted_pending, counted_scheduled, counted_held; /* last exact count */
 	int64_t oldest_due_us;
 	struct exceeded *exceeded; /* exceeded.c: who ran into a rate limit */
-	struct {                 /* trend.c: flushes that it has seen, and the most of the buffer, in percent, in this minute */
-		uint64_t flushes[FLUSH_REASONS];
+	struct {                 /* trend.c: what it has seen; peak: the most of the buffer in this minute, in percent */
+		uint64_t flushes[FLUSH_REASONS], completed;
 		unsigned peak;
+		bool waited;     /* due jobs waited when the second began */
 	} seen;
 };
 
