@@ -16,7 +16,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "fault")]
 from harness import paths, procs  # noqa: E402
 from harness.daemon import Daemon  # noqa: E402
 from harness.database import Database  # noqa: E402
-from harness.http import Receiver  # noqa: E402
+from harness.http import Receiver, Site  # noqa: E402
 from harness.kannel import Kannel  # noqa: E402
 from harness.pg import PgServer  # noqa: E402
 
@@ -115,6 +115,20 @@ def receiver(where):
     one = Receiver(os.path.join(where, "receiver")).start()
     yield one
     one.stop()
+
+
+@pytest.fixture
+def site():
+    """site(answer) is an HTTP server whose answers are a function of the test's."""
+    made = []
+
+    def make(answer):
+        made.append(Site(answer))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,9 @@ packages_missing() { # LIST GROUP...: names of what is not installed
 	packages_list=$1
 	shift
 	for packages_group in "$@"; do
-		awk -v group="$packages_group" '$1 !~ /^#/ && $2 == group { print $1 }' "$packages_list"
-	done | while read -r packages_name; do
+		awk -v group="$packages_group" '$1 !~ /^#/ && $2 == group { print $1, $3 }' "$packages_list"
+	done | while read -r packages_name packages_program; do
+		[ -n "$packages_program" ] && command -v "$packages_program" >/dev/null && continue
 		case $(dpkg-query -W -f '${db:Status-Status}' "$packages_name" 2>/dev/null) in
 		installed) ;;
 		*) printf '%s\n' "$packages_name" ;;

@@ -22,9 +22,12 @@
 #define SHM_DECISIONS 64u    /* ring of decisions, per queue; a power of two */
 #define SHM_UNSERVED 16u
 #define SHM_NODES 32u
+#define SHM_TRENDS 64u       /* ring of minutes, per queue; a power of two */
 #define SHM_HIST_SUB 8u      /* sub-buckets for each power of two of microseconds: error at most 1/8 */
 #define SHM_HIST_BUCKETS (SHM_HIST_SUB * 40u)
 #define SHM_NO_QUEUE UINT32_MAX
+#define SHM_WORDS 16384u     /* limits of tenants and tiers in use at a time */
+#define SHM_NO_WORD UINT32_MAX
 #define SHM_POOLS 16u        /* connection pools, over all configurations since the start */
 
 #define FLUSH_X(name, help) SHM_FLUSH_##name,
@@ -91,6 +94,12 @@ struct shm_limit { /* GCRA; see queue/gcra.h and shm/limit.h */
 	shm_i64 tat_ns;      /* MANY writers, by compare-and-swap: theoretical arrival time, mono */
 	shm_i64 interval_ns; /* dispatcher: ns a unit; 0 = no limit */
 	shm_i64 burst_ns;    /* dispatcher: how far tat may lie ahead of now */
+	shm_i64 until_ns;    /* dispatcher: nothing is taken from then on, mono; 0 = no end; LIMIT_CHANGING while the law is changed */
+};
+
+struct shm_word { /* the limit of a tenant or a tier in one queue */
+	struct shm_limit limit;
+	shm_u64 key;         /* dispatcher: hash of queue, kind and name, by which the next dispatcher knows it; 0 = never used */
 };
 
 struct shm_global {
@@ -124,6 +133,24 @@ struct shm_global {
 		shm_i64 last_seen_real_us;
 		shm_u32 leader, pad;
 	} nodes[SHM_NODES];
+	shm_u64 word_seed;                      /* of the keys of `words`; 0 = not chosen yet */
+	struct shm_word words[SHM_WORDS];       /* a job's frame says which are its tenant's and its tier's */
+};
+
+struct shm_base { /* dispatcher: the counts at the last reset of the metrics; what people see is counted from here */
+	shm_i64 since_real_us;                  /* 0 = since the daemon's start */
+	shm_u64 counters[COUNTER_COUNT];
+	shm_u64 flushes[SHM_FLUSHES];
+	shm_u64 batch_count, batch_us;          /* of the histogram batch_us */
+};
+
+struct shm_trend { /* dispatcher: the counters as they stood at the end of one minute */
+	shm_i64 at_mono_ns;
+	shm_u64 completed, errors, sent, exceeded;
+	shm_u64 batches, busy_us;               /* of the histogram batch_us: its count and sum */
+	shm_u64 active_s, added, overflows;
+	shm_u64 pending;                        /* then */
+	shm_u32 buffer_peak, pad;               /* percent of the buffer, the most in that minute */
 };
 
 #define TUNED_X(name, unit, text) SHM_TUNED_##name,
@@ -168,6 +195,16 @@ struct shm_queue {
 	shm_i64 gate_until_mono_ns;             /* when the gate is tried again */
 	struct shm_cell gate_reason, last_error;
 	struct shm_limit limit;                 /* the queue's rate limit */
+	/* dispatcher: what metrics and reports are made of (shm/metrics.h, shm/report.h) */
+	shm_u64 minute_milli;                   /* as throughput_milli, over the last 60 s */
+	shm_u64 active_s;                       /* seconds with due or unfinished jobs */
+	shm_i64 flushed_real_us[SHM_FLUSHES];   /* the last batch handed out for that reason, to the second; 0 = none */
+	shm_i64 batch_target_ns;                /* what the report measures against; 0 = nothing */
+	shm_u64 throughput_target_milli;
+	shm_u32 concurrency, pad;               /* batches that one worker runs at a time */
+	struct shm_base base;
+	shm_u64 trend_head;                     /* minutes written so far; entry i is at i % SHM_TRENDS */
+	struct shm_trend trend[SHM_TRENDS];
 };
 
 enum shm_held_state { HELD_FREE, HELD_QUEUED, HELD_BEGUN, HELD_ENDED }; /* ENDED: outcome known, not yet acknowledged */

@@ -10,7 +10,8 @@
  *   WELCOME   (empty)
  *   BATCH     u64 batch_id, i64 token, u32 flags, u32 n, then n jobs:
  *               i64 id, i64 token, i64 deadline_us (db time, 0 none), i64 created_us (db time), u32 attempt, u32 max_retries,
- *               u8 priority, bytes type, tenant, user_id, payload, result   (type, user_id: empty = NULL; result: what an earlier
+ *               u8 priority, u32 tenant_word, tier_word (limits in shared memory, besides the queue's; UINT32_MAX = none),
+ *               bytes type, tenant, user_id, payload, result   (type, user_id: empty = NULL; result: what an earlier
  *               attempt left, JSON or empty)
  *   OUTCOMES  u32 n, then n: i64 id, token; u8 outcome, cause (enum jobq_cause); i64 begun_ns, ended_ns (mono; 0 = never
  *               begun), after_ns (-1: the queue's backoff); bytes error, result (JSON or empty)
@@ -19,6 +20,7 @@
  *   PROGRESS  i64 id, token; u32 percent_milli (0..100000); bytes note
  *   GATE      u32 flags (1 = closed by credentials), i64 retry_ns, bytes reason
  *   DRAIN     (empty)
+ *   BEGUN     u32 n, then n: i64 id, token; u32 units   (jobs with a word: they have begun, and taken so much of their limits)
  */
 #ifndef JOBQ_WIRE_H
 #define JOBQ_WIRE_H

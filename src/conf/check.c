@@ -1,5 +1,5 @@
 /*
- * conf/check.c: values of [jobqd] that must fit each other and the machine (see check.h).
+ * conf/check.c: values of [jobqd] and [tenants] that must fit each other and the machine (see check.h).
  *
  * Runs where a configuration is read; asks the system for users and groups. Writes nothing but errors. Invariant: a
  * configuration that passes can be started with, as far as that can be known without the database.
@@ -12,6 +12,7 @@
 #include <pwd.h>
 #include <string.h>
 
+#include "base/ident.h"
 #include "base/io.h"
 #include "jobq/shm.h"
 
@@ -59,6 +60,15 @@ static void check_jobqd(const struct conf_jobqd *jobqd, const struct conf_set *s
 			"log: \"%.60s\" is not stderr, syslog or an absolute path", jobqd->log);
 }
 
+static void check_tenants(const struct conf_tenants *tenants, const struct conf_set *set, struct conf_errors *errors)
+{
+	char quoted[IDENT_RELATION_MAX];
+
+	if (!ident_relation(tenants->source, quoted, sizeof quoted))
+		conf_errors_add(errors, conf_check_where(set, CONF_K_TENANTS_source),
+			"source: \"%.60s\" is not schema.name; a part that is not plain letters, digits and _ goes in double quotes", tenants->source);
+}
+
 /* At the queue that goes over the bound. */
 static void check_workers(const struct conf *conf, struct conf_errors *errors)
 {
@@ -82,6 +92,7 @@ void conf_check_all(const struct conf *conf, struct conf_errors *errors)
 
 	if (!private->plain.bad) {
 		check_jobqd(&conf->jobqd, &private->plain, errors);
+		check_tenants(&conf->tenants, &private->plain, errors);
 	}
 	for (size_t i = 0; i < conf->nqueues; i++)
 		if (!private->queues[i].bad)

@@ -12,6 +12,7 @@
 
 #include "conf/check.h"
 #include "conf/layer.h"
+#include "conf/secret.h"
 #include "jobq/shm.h"
 
 struct subject {
@@ -57,6 +58,19 @@ static void check_timeouts(const struct subject *s)
 	at_most(s, CONF_K_QUEUE_batch_timeout, k->batch_timeout, CONF_K_QUEUE_buffer_max_age, k->buffer_max_age);
 }
 
+/* A queue's own rate_unit must be something that its jobs have; of [queue *] it counts where it can. */
+static void check_unit(const struct subject *s)
+{
+	static const char *const counts[] = {[CONF_RATE_UNIT_SEGMENTS] = "sms", [CONF_RATE_UNIT_RECIPIENTS] = "email"};
+	const struct conf_queue_keys *k = &s->queue->k;
+	const struct conf_value *unit = &s->set->v[CONF_K_QUEUE_rate_unit];
+
+	if (k->rate_unit == CONF_RATE_UNIT_JOBS || strcmp(k->handler, counts[k->rate_unit]) == 0 || strncmp(unit->origin, "[queue *]", 9) == 0)
+		return;
+	conf_errors_add(s->errors, conf_check_where(s->set, CONF_K_QUEUE_rate_unit),
+		"rate_unit: the jobs of handler \"%s\" have no %s; those of %s have", k->handler, unit->text, counts[k->rate_unit]);
+}
+
 static void check_rate(const struct subject *s)
 {
 	const struct conf_value *burst = &s->set->v[CONF_K_QUEUE_rate_burst];
@@ -66,7 +80,7 @@ static void check_rate(const struct subject *s)
 			"rate_burst: queue \"%s\" has no rate_limit; set that too", s->queue->name);
 }
 
-/* NULL: a gateway's URL that can be used */
+/* NULL: a URL that can be used */
 static const char *url_problem(const char *url)
 {
 	const char *host = strchr(url, ':');
@@ -79,7 +93,7 @@ static const char *url_problem(const char *url)
 	if (authority == 0 || *host == ':')
 		return "names no host";
 	if (memchr(host, '@', authority) != NULL)
-		return "holds a user or password; use gateway_user and gateway_password";
+		return "holds a user or password; they have keys of their own";
 	if (strpbrk(url, " \t\"<>\\^`{|}") != NULL)
 		return "holds a character that must be percent-encoded";
 	return NULL;
@@ -102,6 +116,57 @@ static void check_sms(const struct subject *s)
 			"queue \"%s\" needs body, the template of what its driver json posts", name);
 }
 
+/* NULL: base64 of 24 to 64 bytes, one or two of it. What is not resolved is not looked at. */
+static const char *secret_problem(const char *text)
+{
+	static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", prefix[] = "whsec_";
+	size_t words = 0;
+
+	if (conf_secret_is_reference(text))
+		return NULL;
+	for (text += strspn(text, " \t"); *text != '\0'; text += strspn(text, " \t")) {
+		if (strncmp(text, prefix, sizeof prefix - 1) == 0)
+			text += sizeof prefix - 1;
+		size_t len = strspn(text, base64), pad = strspn(text + len, "=");
+		if (len < 32 || len > 86 || len % 4 == 1 || pad > 2 || strchr(" \t", text[len + pad]) == NULL)
+			return "is not base64 of 24 to 64 bytes; make one: echo whsec_$(openssl rand -base64 32)";
+		if (++words > 2)
+			return "holds more than two secrets";
+		text += len + pad;
+	}
+	return NULL;
+}
+
+/* A header that the handler itself sets; NULL: none is. */
+static const char *header_problem(const char *lines)
+{
+	static const char *const own[] = {"webhook-id", "webhook-timestamp", "webhook-signature", "idempotency-key", "content-length",
+		"transfer-encoding", "connection"};
+
+	for (; *lines != '\0'; lines += strcspn(lines, "\n"), lines += *lines == '\n')
+		for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+			if (strncasecmp(lines, own[i], strlen(own[i])) == 0 && lines[strlen(own[i])] == ':')
+				return own[i];
+	return NULL;
+}
+
+static void check_http(const struct subject *s)
+{
+	const struct conf_queue_keys *k = &s->queue->k;
+	const char *problem;
+
+	if (*k->url == '\0')
+		conf_errors_add(s->errors, s->set->where, "queue \"%s\" needs url, the URL of its web hook", s->queue->name);
+	else if ((problem = url_problem(k->url)) != NULL)
+		conf_errors_add(s->errors, conf_check_where(s->set, CONF_K_QUEUE_url), "url %s", problem);
+	if (k->mode != CONF_MODE_BATCH && k->mode != CONF_MODE_SINGLE)
+		conf_errors_add(s->errors, conf_check_where(s->set, CONF_K_QUEUE_mode), "mode: of the handler http it is batch or single");
+	if ((problem = secret_problem(k->secret)) != NULL)
+		conf_errors_add(s->errors, conf_check_where(s->set, CONF_K_QUEUE_secret), "secret %s", problem);
+	if ((problem = header_problem(k->headers)) != NULL)
+		conf_errors_add(s->errors, conf_check_where(s->set, CONF_K_QUEUE_headers), "headers: the handler http sets %s itself", problem);
+}
+
 void conf_check_queue(const struct conf_queue *queue, const struct conf_set *set, struct conf_errors *errors)
 {
 	const struct subject s = {.queue = queue, .set = set, .errors = errors};
@@ -109,6 +174,9 @@ void conf_check_queue(const struct conf_queue *queue, const struct conf_set *set
 	check_batch(&s);
 	check_timeouts(&s);
 	check_rate(&s);
+	check_unit(&s);
 	if (strcmp(queue->k.handler, "sms") == 0)
 		check_sms(&s);
+	else if (strcmp(queue->k.handler, "http") == 0)
+		check_http(&s);
 }

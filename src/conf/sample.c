@@ -113,6 +113,8 @@ void conf_print_sample(FILE *out)
 	buf_puts(&text, head);
 	buf_puts(&text, "[jobqd]\n");
 	print_section(&text, CONF_IN_JOBQD, NULL);
+	buf_puts(&text, "\n# Where tenants come from.\n[tenants]\n");
+	print_section(&text, CONF_IN_TENANTS, NULL);
 	buf_puts(&text, "\n# Defaults for all queues; each may have its own in its section.\n[queue *]\n");
 	print_section(&text, CONF_IN_QUEUE, NULL);
 	for (size_t i = 0; i < conf_nhandlers; i++) {

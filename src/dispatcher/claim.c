@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/limit.h"
 
 #define CLAIM_MAX 1000
 #define CLAIM_WORTH 100        /* a smaller claim waits unless a worker would run dry */
@@ -26,6 +27,7 @@
 struct claim_call {
 	struct dispatcher *d;
 	struct queue *queue;
+	bool limited;                /* the asks were reserved */
 	size_t nasks;
 	struct ask asks[BACKLOG_ASKS];
 	int64_t sent_ns;
@@ -127,6 +129,7 @@ static void take_rows(struct claim_call *call, const PGresult *res)
 		struct job_row row;
 		claim_read_row(res, (int)i, &row);
 		jobs[i] = job_new(d, call->queue, &row);
+		limit_claimed(jobs[i], call->limited);
 	}
 	int64_t now_ns = clock_mono_ns();
 	qsort(jobs, n, sizeof *jobs, older_first);
@@ -219,6 +222,7 @@ static void claim_queue(struct dispatcher *d, struct queue *queue)
 	struct claim_call *call = xcalloc(1, sizeof *call);
 	call->d = d;
 	call->queue = queue;
+	call->limited = queue->limited;
 	call->nasks = backlog_plan(&queue->backlog, dispatcher_db_now_us(d), room, queue->batch_size, call->asks);
 	if (call->nasks > 0)
 		claim_send(d, call);

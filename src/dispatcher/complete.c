@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/leaf.h"
+#include "dispatcher/limit.h"
 
 #define ROUND_MAX 2000
 #define RETRY_NS (200 * NS_PER_MS)
@@ -69,6 +70,7 @@ static size_t bytes_of(const struct job *job)
 void complete_add(struct dispatcher *d, struct job *job)
 {
 	job->state = JOB_ENDED;
+	limit_ended(job);
 	TAILQ_INSERT_TAIL(&d->fates, job, link);
 	d->fates_count++;
 	d->fates_bytes += bytes_of(job);

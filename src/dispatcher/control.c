@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/exceeded.h"
 #include "dispatcher/filter.h"
 #include "shm/cell.h"
 
@@ -234,6 +235,34 @@ static void run_why(struct request *request)
 		refuse(request, "not_found", "no such queue is served by this node");
 }
 
+/* No database is asked. */
+static void run_metrics(struct request *request)
+{
+	const json_t *tenant = json_object_get(request->args, "tenant");
+	if (tenant && !json_is_string(tenant)) {
+		refuse(request, "usage", "metrics: `tenant` must be a text");
+		return;
+	}
+	json_t *doc = tenant ? exceeded_workspace(request->d, json_string_value(tenant)) : exceeded_metrics(request->d);
+	if (doc)
+		answer(request, doc);
+	else
+		refuse(request, "error", "the metrics cannot be told: out of memory");
+}
+
+static void run_reset(struct request *request)
+{
+	const char *queue = json_string_value(json_object_get(request->args, "queue")), *near = NULL;
+	json_t *doc = exceeded_reset(request->d, queue, json_string_value(json_object_get(request->args, "tenant")), &near);
+	char text[256];
+	if (doc) {
+		answer(request, doc);
+		return;
+	}
+	snprintf(text, sizeof text, "no queue \"%.64s\" on this node%s%s%s", queue, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+	refuse(request, "not_found", text);
+}
+
 #define FILTER_KEYS "queue tenant user status type error since_s"
 static const struct command commands[] = {
 	{"jobs", FILTER_KEYS " limit", "ctl_jobs", run_jobs, ""},
@@ -245,6 +274,8 @@ static const struct command commands[] = {
 	{"resolve", "ids verdict note by", "ctl_resolve", run_statement, ""},
 	{"pause", "queue tenant for_s reason by", "ctl_pause", run_pause, ""},
 	{"resume", "queue tenant by", "ctl_resume", run_pause, ""},
+	{"metrics", "tenant", NULL, run_metrics, ""},
+	{"metrics-reset", "queue tenant by", NULL, run_reset, ""},
 	{"why", "id queue", "ctl_why", run_why, "no job has this id (it may have expired)"},
 };
 

@@ -15,10 +15,10 @@
 #include "base/log.h"
 #include "dispatcher/dispatcher.h"
 #include "shm/cell.h"
-#include "shm/limit.h"
 
 #define COUNT_SHARE 100
-#define SECONDS 10 /* of the throughput's window */
+#define SECONDS 60 /* of the throughputs' windows: the long one, */
+#define SHORT 10   /* and the short one */
 
 /* ---- throughput ---- */
 
@@ -39,36 +39,31 @@ void counts_ended(struct queue *queue, enum shm_counter counter)
 	counter_add(queue, counter, 1);
 }
 
-/* Over the last ten whole seconds; and, for the prefetch, the last one, smoothed. */
+/* Over ten and sixty seconds; and, for the prefetch, the last whole one, smoothed. */
 static void publish_throughput(struct queue *queue)
 {
 	int64_t second = clock_mono_ns() / NS_PER_S;
 	if (second != queue->ended_second)
 		turn_seconds(queue, second);
-	uint64_t sum = 0;
-	for (int i = 0; i < SECONDS; i++)
-		sum += queue->ended[i];
+	uint64_t sum = 0, minute = 0;
+	for (int64_t i = 0; i < SECONDS; i++) {
+		minute += queue->ended[(second + SECONDS - i) % SECONDS];
+		if (i < SHORT)
+			sum = minute;
+	}
 	double last = (double)queue->ended[(second + SECONDS - 1) % SECONDS];
 	queue->jobs_per_s = 0.5 * queue->jobs_per_s + 0.5 * last;
-	atomic_store(&queue->shm->throughput_milli, sum * 1000 / SECONDS);
+	atomic_store(&queue->shm->throughput_milli, sum * 1000 / SHORT);
+	atomic_store(&queue->shm->minute_milli, minute * 1000 / SECONDS);
 }
 
 /* ---- every second, from memory ---- */
-
-/* A second in which a due job waits for a token counts once. */
-static void count_exceeded(struct queue *queue)
-{
-	bool waiting = queue->buffer.entries > 0 || queue->assigned > 0;
-	if (waiting && shm_limit_wait(&queue->shm->limit, clock_mono_ns()) > 0)
-		counter_add(queue, COUNTER_rate_exceeded, 1);
-}
 
 static void publish_queue(struct queue *queue)
 {
 	struct shm_queue *shm = queue->shm;
 	int64_t pending = queue->counted_pending > 0 ? queue->counted_pending : 0;
 	publish_throughput(queue);
-	count_exceeded(queue);
 	learn_publish(queue);
 	atomic_store(&shm->pending, (uint64_t)pending + queue->buffer.entries);
 	atomic_store(&shm->scheduled, (uint64_t)queue->counted_scheduled);

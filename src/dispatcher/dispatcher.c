@@ -9,6 +9,9 @@
 #include "config.h"
 
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/limit.h"
+#include "dispatcher/roster.h"
+#include "dispatcher/words.h"
 
 #include <event2/event.h>
 #include <signal.h>
@@ -19,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "dispatcher/exceeded.h"
 #include "jobq/exit.h"
 #include "shm/cell.h"
 #include "shm/limit.h"
@@ -67,7 +71,7 @@ bool dispatcher_may_hand_out(const struct dispatcher *d)
 
 bool dispatcher_may_claim(const struct dispatcher *d)
 {
-	return dispatcher_may_hand_out(d) && d->lease_ok && d->scanned && d->pauses_read && pg_conn_ready(d->link[DB_CLAIM]);
+	return dispatcher_may_hand_out(d) && d->lease_ok && d->scanned && d->pauses_read && d->roster && pg_conn_ready(d->link[DB_CLAIM]);
 }
 
 /* ---- when to look again ---- */
@@ -201,11 +205,14 @@ static void every_second(struct dispatcher *d, int64_t now)
 		node_renew(d);
 	workers_second(d);
 	counts_publish(d);
+	trend_second(d);
+	exceeded_second(d);
 	counts_second(d);
 	tick_second(d);
 	sweep_second(d);
 	upkeep_second(d);
 	wake_second(d);
+	limit_second(d);
 	if (d->phase == PHASE_RUN && d->lease_ok && now >= d->next_scan_ns)
 		lanes_scan(d);
 }
@@ -221,6 +228,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		workers_bury(d);
 	probe_gates(d, now);
 	learn_step(d);
+	exceeded_look(d);
+	roster_step(d);
 	if (now >= d->next_second_ns)
 		every_second(d, now);
 	lanes_check(d);
@@ -306,6 +315,7 @@ static void start_queue(struct dispatcher *d, struct queue *queue, const char *n
 	buffer_init(&queue->buffer);
 	if (queue->conf)
 		learn_start(queue);
+	limit_start(queue);
 	if (queue->conf && queue->shm)
 		start_limit(queue);
 }
@@ -363,7 +373,9 @@ static void start(struct dispatcher *d, struct child *child)
 	if (getrandom(&d->random, sizeof d->random, 0) != (ssize_t)sizeof d->random)
 		d->random = (uint64_t)clock_mono_ns();
 	atomic_store(&d->global->lease_deadline_boot_ns, 0);
+	words_start(d);
 	start_queues(d);
+	exceeded_start(d);
 	start_events(d);
 	control_start(d);
 	db_start(d);
@@ -372,10 +384,14 @@ static void start(struct dispatcher *d, struct child *child)
 static void stop(struct dispatcher *d)
 {
 	db_stop(d);
+	exceeded_stop(d);
 	for (size_t i = 0; i < d->nqueues; i++) {
 		backlog_free(&d->queues[i].backlog);
 		buffer_free(&d->queues[i].buffer);
+		limit_stop(&d->queues[i]);
 	}
+	roster_free(d);
+	words_free(d);
 }
 
 int dispatcher_main(struct child *child)

@@ -11,7 +11,7 @@
  *
  * around it: db.c (connections), node.c (incarnation and lease), recover.c (claims of the one before), sweep.c (lost
  * nodes, lost replies), wake.c (sleeping and waking), workers.c (their sockets and deaths), tick.c (cancels, pauses, progress),
- * counts.c (what shared memory shows), control.c and why.c (jobqctl), upkeep.c (partitions).
+ * roster.c (tenants and tiers), limit.c and words.c (their limits), counts.c (what shared memory shows), control.c and why.c (jobqctl), upkeep.c (partitions).
  *
  * Invariants: a job object exists exactly while its row is claimed under its token by this incarnation; only complete.c
  * and claim.c write rows of jobs; every write after the claim is fenced by (id, token). Losing the database loses nothing:
@@ -32,6 +32,7 @@
 #include "queue/backlog.h"
 #include "queue/buffer.h"
 #include "queue/degrade.h"
+#include "queue/limits.h"
 #include "queue/tuner.h"
 #include "shm/seg.h"
 #include "wire/stream.h"
@@ -80,6 +81,8 @@ struct job {
 	int crashes;
 	enum job_state state;
 	bool alone, cancel, cancel_sent, running, lost_reply, timed_out;
+	bool reserved;           /* limited, and not begun */
+	struct limit_tenant *limited; /* limit.c counts it; NULL: it does not */
 	bool by_itself;          /* ENDED: a statement failed over some value: write it in one of its own */
 	uint64_t batch_id;
 	/* progress, until written */
@@ -131,6 +134,8 @@ struct queue {
 	struct buffer buffer;
 	struct tuner tuner;
 	struct degrade degrade;
+	struct limits limits;    /* of tenants and tiers: limit.c */
+	bool limited;            /* there are such */
 	uint64_t decided;        /* decisions of the tuner that stand in shared memory */
 	uint64_t told_added, told_overflows; /* of the buffer's counts, those in shared memory */
 	int64_t batch_size;      /* in force: learn.c */
@@ -147,11 +152,15 @@ struct queue {
 	bool paused, pause_unstored; /* unstored: asked for here while the database was away */
 	bool gate_closed, gate_probe; /* the receiver refuses us; probe: one job is out to see */
 	int64_t gate_until_ns, gate_retry_ns;
-	uint64_t ended[10];      /* ended jobs by second, for throughput */
+	uint64_t ended[60];      /* ended jobs by second, for throughput */
 	int64_t ended_second;
 	int64_t counted_pending, counted_scheduled, counted_held; /* last exact count */
 	int64_t oldest_due_us;
-	int64_t rate_waited_s;   /* the last second that was counted as exceeded */
+	struct exceeded *exceeded; /* exceeded.c: who ran into a rate limit */
+	struct {                 /* trend.c: flushes that it has seen, and the most of the buffer, in percent, in this minute */
+		uint64_t flushes[FLUSH_REASONS];
+		unsigned peak;
+	} seen;
 };
 
 struct round {                   /* one set of completion statements under way */
@@ -212,12 +221,14 @@ struct dispatcher {
 	struct leaf *leaves;     /* history leaves that are there (leaf.c) */
 	struct orphan *orphans;  /* tokens in jobq.claims that we do not know (sweep.c) */
 	struct wake wake;
+	struct roster *roster;   /* NULL: not read yet, and nothing is claimed (roster.c) */
+	struct words *words;     /* words.c */
 	uint64_t batch_serial;
 	uint64_t random;
 	struct buf control_in, control_out;
 	/* when periodic work is due, mono ns */
-	int64_t next_second_ns, next_scan_ns, next_count_ns, next_sweep_ns, next_upkeep_ns, next_tick_ns, next_schema_ns, next_unserved_ns, next_own_ns, next_heads_ns;
-	bool sweeping, counting, ticking, upkeeping, checking, listing, reading_heads;
+	int64_t next_second_ns, next_scan_ns, next_count_ns, next_sweep_ns, next_upkeep_ns, next_tick_ns, next_schema_ns, next_unserved_ns, next_own_ns, next_heads_ns, next_roster_ns;
+	bool sweeping, counting, ticking, upkeeping, checking, listing, reading_heads, roster_reading;
 };
 
 /* dispatcher.c */
@@ -316,6 +327,8 @@ void tick_pause(struct dispatcher *d, const char *queue, const char *tenant, boo
 void counts_second(struct dispatcher *d);
 void counts_publish(struct dispatcher *d);            /* cheap; from the second's timer */
 void counts_ended(struct queue *queue, enum shm_counter counter);
+/* trend.c */
+void trend_second(struct dispatcher *d);              /* what reports are made of; after counts_publish */
 /* upkeep.c */
 void upkeep_second(struct dispatcher *d);
 /* control.c */

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/limit.h"
 
 static struct claim *claim_get(struct dispatcher *d, int64_t token)
 {
@@ -96,6 +97,7 @@ struct job *job_new(struct dispatcher *d, struct queue *queue, const struct job_
 void job_free(struct dispatcher *d, struct job *job)
 {
 	HASH_DEL(d->jobs, job);
+	limit_ended(job);
 	if (job->queue)
 		job->queue->in_flight--;
 	claim_release(d, job->claim);

@@ -7,18 +7,23 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/counts.c \
 	src/dispatcher/db.c \
 	src/dispatcher/dispatcher.c src/dispatcher/dispatcher.h \
+	src/dispatcher/exceeded.c src/dispatcher/exceeded.h src/dispatcher/exceeded_doc.c src/dispatcher/exceeded_file.c src/dispatcher/exceeded_own.c \
 	src/dispatcher/filter.c src/dispatcher/filter.h \
 	src/dispatcher/handout.c \
 	src/dispatcher/job.c \
 	src/dispatcher/lanes.c \
 	src/dispatcher/learn.c \
 	src/dispatcher/leaf.c src/dispatcher/leaf.h \
+	src/dispatcher/limit.c src/dispatcher/limit.h \
 	src/dispatcher/node.c \
 	src/dispatcher/outcome.c \
 	src/dispatcher/recover.c \
+	src/dispatcher/roster.c src/dispatcher/roster.h \
 	src/dispatcher/sweep.c \
 	src/dispatcher/tick.c \
+	src/dispatcher/trend.c \
 	src/dispatcher/upkeep.c \
 	src/dispatcher/wake.c \
 	src/dispatcher/why.c \
+	src/dispatcher/words.c src/dispatcher/words.h \
 	src/dispatcher/workers.c

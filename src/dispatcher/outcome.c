@@ -15,6 +15,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/exceeded.h"
+#include "dispatcher/limit.h"
 #include "jobq/handler.h"
 #include "queue/retry.h"
 #include "shm/cell.h"
@@ -128,6 +130,7 @@ static void measure(struct dispatcher *d, struct job *job, const struct msg_outc
 	int64_t due_real_us = job->due_us - d->db_offset_us;
 	shm_hist_add(&job->queue->shm->pickup_us, begun_real_us - due_real_us);
 	job->run_ms = (double)(m->ended_ns - m->begun_ns) / (double)NS_PER_MS;
+	exceeded_sent(job->queue, job->tenant, 1);
 }
 
 static void log_outcome(struct dispatcher *d, const struct job *job, const char *outcome)
@@ -168,12 +171,16 @@ void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome 
 	enum jobq_outcome_kind kind = (enum jobq_outcome_kind)m->outcome;
 	job_unassign(d, job);
 	measure(d, job, m);
+	if (m->begun_ns > 0)
+		limit_begun(job, 1); /* a worker of a connection that broke did not say so */
 	if (kind == OUTCOME_UNSTARTED || kind == OUTCOME_CANCELLED) {
 		unstarted_or_cancelled(d, job, kind);
 		return;
 	}
 	job->state = JOB_ENDED;
 	set_error(job, m->error.text, m->error.len);
+	if (m->cause == JOBQ_CAUSE_REFUSED && job->queue)
+		exceeded_refused(job->queue, job->tenant, job->error ? job->error : "the receiver refused it: too many");
 	if (m->result.len > 0) {
 		job->result = xstrndup(m->result.text, m->result.len);
 		job->result_len = m->result.len;

@@ -53,7 +53,7 @@ void tick_pause(struct dispatcher *d, const char *name, const char *tenant, bool
 	if (!queue || !queue->shm)
 		return;
 	if (tenant) {
-		backlog_bar(&queue->backlog, tenant, paused, dispatcher_db_now_us(d));
+		backlog_bar(&queue->backlog, tenant, BAR_PAUSED, paused, dispatcher_db_now_us(d));
 		if (paused)
 			outcome_release_buffered(d, queue, tenant);
 		return;
@@ -77,8 +77,8 @@ static void apply_pauses(struct dispatcher *d, const PGresult *res)
 		if (queue->paused && !queue->pause_unstored)
 			tick_pause(d, queue->name, NULL, false, "", "", 0, 0);
 		HASH_ITER(hh, queue->backlog.tenants, tenant, next)
-			if (tenant->barred && !queue->pause_unstored)
-				backlog_bar(&queue->backlog, tenant->name, false, dispatcher_db_now_us(d));
+			if ((tenant->barred & BAR_PAUSED) && !queue->pause_unstored)
+				backlog_bar(&queue->backlog, tenant->name, BAR_PAUSED, false, dispatcher_db_now_us(d));
 	}
 	for (int row = 0; row < PQntuples(res); row++) {
 		if (*pg_get_text(res, row, 0, NULL) != 'p')

@@ -24,6 +24,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/roster.h"
 
 #define FEW_PER_S 100.0  /* below: ask for the lock */
 #define MANY_PER_S 300.0 /* above: give it back */
@@ -175,7 +176,9 @@ void wake_notify(struct dispatcher *d, const char *payload)
 	d->wake.notified++;
 	if (d->phase != PHASE_RUN)
 		return;
-	if (*payload == '!') {
+	if (strcmp(payload, "!tenants") == 0) {
+		roster_stale(d);
+	} else if (*payload == '!') {
 		d->next_tick_ns = 0;
 	} else if (!lane_hint(d, payload)) {
 		int64_t from = 0;

@@ -12,6 +12,8 @@
 
 #include "base/clock.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/limit.h"
+#include "dispatcher/roster.h"
 #include "shm/cell.h"
 #include "shm/limit.h"
 
@@ -87,15 +89,72 @@ static void add_queue_reasons(struct dispatcher *d, struct queue *queue, json_t 
 	add_rate(d, queue, reasons);
 }
 
-static void add_due(struct dispatcher *d, struct queue *queue, const char *tenant, json_t *reasons)
+/* "5/s", "2/min": an interval as a rate. */
+static const char *rate_text(char *dst, size_t size, int64_t interval_ns)
 {
-	struct lane_tenant *entry;
-	add_queue_reasons(d, queue, reasons);
+	double per_s = interval_ns > 0 ? (double)NS_PER_S / (double)interval_ns : 0;
+	if (per_s >= 1)
+		snprintf(dst, size, "%.4g/s", per_s);
+	else if (per_s * 60 >= 1)
+		snprintf(dst, size, "%.4g/min", per_s * 60);
+	else
+		snprintf(dst, size, "%.4g/h", per_s * 3600);
+	return dst;
+}
+
+static bool batch_waits(const struct queue *queue, int64_t *until_ns)
+{
+	*until_ns = buffer_due_ns(&queue->buffer);
+	return queue->buffer.entries > 0 && queue->buffer.released == 0 && *until_ns != BUFFER_NEVER;
+}
+
+/* What holds back this tenant alone. */
+static void add_tenant(struct dispatcher *d, struct queue *queue, const char *tenant, json_t *reasons)
+{
+	char until[32], rate[64];
+	int64_t until_ns;
+	const struct lane_tenant *entry;
 	HASH_FIND_STR(queue->backlog.tenants, tenant, entry);
-	if (entry && entry->barred)
-		add(reasons, "paused_tenant", NULL, "its tenant is paused in this queue");
+	if (entry && (entry->barred & BAR_PAUSED))
+		add(reasons, "paused_tenant", NULL, "its tenant is paused in this queue; `jobqctl resume` ends it");
+	if (!roster_active(d, tenant))
+		add(reasons, "tenant_inactive", NULL, "its tenant is not active in %s", d->conf->tenants.source);
+	struct limits_of of = {0};
+	enum limit_kind kind = limit_why(queue, tenant, &until_ns);
+	if (kind != LIMIT_NONE)
+		roster_limits(queue, tenant, &of);
+	const char *when = until_ns == LIMITS_NEVER ? NULL : at_real(until, until_ns / NS_PER_US + d->real_minus_mono_us);
+	if (kind == LIMIT_TENANT)
+		add(reasons, "rate_tenant", when, "its tenant's rate limit of %s", rate_text(rate, sizeof rate, of.interval_ns));
+	else if (kind == LIMIT_TIER)
+		add(reasons, "rate_tier", when, "the rate limit of %s of all tenants of the tier \"%s\"", rate_text(rate, sizeof rate, of.tier_interval_ns), of.tier);
+	else if (kind == LIMIT_CONCURRENCY)
+		add(reasons, "tenant_concurrency", NULL, "its tenant has as many jobs in flight as it may: %lld", (long long)of.concurrency);
+}
+
+static bool tenant_waits(const struct queue *queue, const char *tenant)
+{
+	const struct lane_tenant *entry;
+	HASH_FIND_STR(queue->backlog.tenants, tenant, entry);
+	return entry && entry->active;
+}
+
+static void add_due(struct dispatcher *d, struct queue *queue, const char *tenant, bool buffered, json_t *reasons)
+{
+	char until[32];
+	int64_t until_ns;
+	add_queue_reasons(d, queue, reasons);
+	add_tenant(d, queue, tenant, reasons);
 	if (json_array_size(reasons) > 0)
 		return;
+	if (buffered && batch_waits(queue, &until_ns)) {
+		add(reasons, "batch_waiting", at_real(until, until_ns / NS_PER_US + d->real_minus_mono_us), "it waits for company in its batch");
+		return;
+	}
+	if (queue->backlog.in_ring > 1 && tenant_waits(queue, tenant)) {
+		add(reasons, "fair_share", NULL, "%zu tenants have jobs that are due, and take turns by weight", queue->backlog.in_ring);
+		return;
+	}
 	if (queue->buffer.entries > 0 || queue->counted_pending > 1)
 		add(reasons, "ahead", NULL, "%lld jobs of the queue are due and %zu are claimed; tenants take turns",
 		    (long long)queue->counted_pending, queue->buffer.entries);
@@ -127,7 +186,7 @@ static void add_pending(struct dispatcher *d, const json_t *row, json_t *reasons
 	}
 	if (!in_future(row)) {
 		const char *tenant = json_string_value(json_object_get(row, "tenant_id"));
-		add_due(d, queue, tenant ? tenant : "", reasons);
+		add_due(d, queue, tenant ? tenant : "", false, reasons);
 	}
 }
 
@@ -140,7 +199,7 @@ static void add_claimed(struct dispatcher *d, const json_t *row, json_t *reasons
 	if (json_is_true(json_object_get(row, "cancel_requested")))
 		add(reasons, "cancel_requested", NULL, "it runs and was asked to stop");
 	if (job && job->state == JOB_BUFFERED && job->queue) {
-		add_due(d, job->queue, job->tenant, reasons);
+		add_due(d, job->queue, job->tenant, true, reasons);
 		return;
 	}
 	add(reasons, "running", NULL, "it is %s on node %s", json_string_value(json_object_get(row, "status")),

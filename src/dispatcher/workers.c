@@ -22,6 +22,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "dispatcher/dispatcher.h"
+#include "dispatcher/limit.h"
 #include "shm/cell.h"
 #include "shm/held.h"
 #include "wire/msg.h"
@@ -152,6 +153,21 @@ static void on_outcomes(struct worker *worker, struct rd *body)
 	}
 }
 
+static void on_begun(struct worker *worker, struct rd *body)
+{
+	uint32_t n;
+	struct msg_begun m;
+	if (!msg_get_count(body, &n)) {
+		broken(worker, "a frame of beginnings without a count");
+		return;
+	}
+	for (uint32_t i = 0; i < n && msg_get_begun(body, &m); i++) {
+		struct job *job = job_find(worker->d, m.id, m.token);
+		if (job && job->state == JOB_ASSIGNED && job->worker == worker)
+			limit_begun(job, m.units);
+	}
+}
+
 static void on_progress(struct worker *worker, struct rd *body)
 {
 	struct msg_progress m;
@@ -202,6 +218,8 @@ static void on_frame(void *arg, const struct wire_head *head, struct rd body)
 		return;
 	} else if (head->type == FRAME_OUTCOMES) {
 		on_outcomes(worker, &body);
+	} else if (head->type == FRAME_BEGUN) {
+		on_begun(worker, &body);
 	} else if (head->type == FRAME_PROGRESS) {
 		on_progress(worker, &body);
 	} else if (head->type == FRAME_GATE) {

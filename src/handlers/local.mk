@@ -1,8 +1,12 @@
 # handlers: the code that has a job's effect, one file a handler behind include/jobq/handler.h
 noinst_LIBRARIES += libhandlers.a
+# what a program with handlers in it is linked with
+HANDLERS_LIBS = $(CURL_LIBS) $(CRYPTO_LIBS)
 libhandlers_a_SOURCES = \
 	src/handlers/curlev.c src/handlers/curlev.h \
+	src/handlers/dialect.c src/handlers/dialect.h \
 	src/handlers/gsm.c src/handlers/gsm.h \
+	src/handlers/headers.c src/handlers/headers.h \
 	src/handlers/http.c src/handlers/http.h \
 	src/handlers/law.c src/handlers/law.h \
 	src/handlers/null.c \
@@ -13,4 +17,8 @@ libhandlers_a_SOURCES = \
 	src/handlers/sms_kannel.c \
 	src/handlers/sms_message.c src/handlers/sms_message.h \
 	src/handlers/template.c src/handlers/template.h \
-	src/handlers/url.c src/handlers/url.h
+	src/handlers/url.c src/handlers/url.h \
+	src/handlers/webhook.c \
+	src/handlers/webhook_answer.c src/handlers/webhook_answer.h \
+	src/handlers/webhook_sign.c src/handlers/webhook_sign.h
+EXTRA_DIST += docs/webhooks.md

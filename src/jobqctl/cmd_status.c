@@ -14,10 +14,9 @@
 
 #include "base/mem.h"
 #include "jobqctl/ctl.h"
-#include "jobqctl/find.h"
+#include "jobqctl/memory.h"
 #include "jobqctl/screen.h"
 #include "jobqctl/status_text.h"
-#include "shm/seg.h"
 #include "shm/status.h"
 
 #define ANSWER_MS 2000
@@ -29,23 +28,6 @@ struct view {
 	enum client_result result;
 };
 
-static json_t *from_memory(struct ctl *ctl, char *err, size_t errlen)
-{
-	char name[64], *run_dir = find_run_dir(ctl->socket);
-	json_t *doc = NULL;
-
-	shm_seg_name(name, run_dir);
-	free(run_dir);
-	struct shm *shm = shm_seg_attach(name, err, errlen);
-	if (shm != NULL) {
-		doc = shm_status_json(shm);
-		if (doc == NULL)
-			(void)snprintf(err, errlen, "out of memory");
-		shm_seg_detach(shm);
-	}
-	return doc;
-}
-
 static struct view look(struct ctl *ctl)
 {
 	struct view view = {0};
@@ -53,7 +35,7 @@ static struct view look(struct ctl *ctl)
 
 	view.result = client_call(&ctl->client, "status", NULL, &view.doc);
 	if (view.result == CLIENT_SILENT) {
-		view.doc = from_memory(ctl, err, sizeof err);
+		view.doc = memory_read(ctl, shm_status_json, err, sizeof err);
 		view.why = view.doc != NULL ? xasprintf("%s; this was read from shared memory", ctl->client.error)
 			: xasprintf("%s; %s", ctl->client.error, err);
 	} else if (view.result != CLIENT_OK) {

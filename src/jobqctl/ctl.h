@@ -46,6 +46,7 @@ int cmd_held(struct ctl *ctl);
 int cmd_resolve(struct ctl *ctl);
 int cmd_why(struct ctl *ctl);
 int cmd_config(struct ctl *ctl);
+int cmd_metrics(struct ctl *ctl);
 int cmd_migrate(struct ctl *ctl);
 
 #endif

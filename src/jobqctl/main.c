@@ -25,7 +25,7 @@ static cmd_function *const functions[COMMAND_COUNT] = {
 	[COMMAND_STOP] = cmd_stop, [COMMAND_PAUSE] = cmd_pause, [COMMAND_RESUME] = cmd_resume, [COMMAND_ENQUEUE] = cmd_enqueue,
 	[COMMAND_JOBS] = cmd_jobs, [COMMAND_JOB] = cmd_job, [COMMAND_RETRY] = cmd_retry, [COMMAND_CANCEL] = cmd_cancel,
 	[COMMAND_HELD] = cmd_held, [COMMAND_RESOLVE] = cmd_resolve, [COMMAND_WHY] = cmd_why, [COMMAND_CONFIG] = cmd_config,
-	[COMMAND_MIGRATE] = cmd_migrate,
+	[COMMAND_MIGRATE] = cmd_migrate, [COMMAND_METRICS] = cmd_metrics,
 };
 
 /* What needs no daemon: true, and *code is what to leave with. */

@@ -36,7 +36,7 @@ libmaster_a_SOURCES = \
 
 # in the order of the rooms: each looks only at those behind it
 JOBQD_LIBS = libmaster.a libhandlers.a libqueue.a libpg.a libwire.a libconf.a libshm.a libbase.a \
-	$(PQ_LIBS) $(CURL_LIBS) $(JANSSON_LIBS) $(EVENT_LIBS) -lm
+	$(PQ_LIBS) $(HANDLERS_LIBS) $(JANSSON_LIBS) $(EVENT_LIBS) -lm
 
 sbin_PROGRAMS += jobqd
 jobqd_SOURCES = src/jobqd.c

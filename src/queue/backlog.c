@@ -373,11 +373,11 @@ void backlog_bar_changed(struct backlog *b, struct lane_tenant *tenant, bool was
 	tenants_fit(b, tenant, now_us);
 }
 
-void backlog_bar(struct backlog *b, const char *name, bool barred, int64_t now_us)
+void backlog_bar(struct backlog *b, const char *name, enum backlog_bar bar, bool barred, int64_t now_us)
 {
 	struct lane_tenant *tenant = tenants_get(b, name);
 	bool was = tenants_barred(tenant);
-	tenant->barred = barred;
+	tenant->barred = barred ? tenant->barred | bar : tenant->barred & ~(unsigned)bar;
 	backlog_bar_changed(b, tenant, was, now_us);
 }
 

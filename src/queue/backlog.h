@@ -58,7 +58,7 @@ struct lane_tenant {
 	uint64_t served;            /* b->turns when it was last asked for rows */
 	bool active;                /* a lane is due and not being claimed */
 	bool in_turn;               /* its turn has begun, and deficit is left of it */
-	bool barred;                /* paused: keeps its lanes, gets no turn */
+	unsigned barred;            /* enum backlog_bar: keeps its lanes, gets no turn */
 	uint8_t spin;               /* which of the sharing lanes begins an ask smaller than their number */
 	struct heap_node bar;       /* in the heap of those barred until a time */
 	struct share share;
@@ -117,7 +117,8 @@ size_t backlog_checks(struct backlog *b, int64_t mono_ns, struct lane *out[], si
 bool backlog_wants_checks(const struct backlog *b);
 bool backlog_runnable(struct backlog *b, int64_t now_us); /* a tenant has a due lane that is not being claimed */
 int64_t backlog_next_due(const struct backlog *b);        /* of the lanes ahead and the bars; BACKLOG_NEVER */
-void backlog_bar(struct backlog *b, const char *tenant, bool barred, int64_t now_us);
+enum backlog_bar { BAR_PAUSED = 1, BAR_INACTIVE = 2 }; /* for as long as it is said; each by itself */
+void backlog_bar(struct backlog *b, const char *tenant, enum backlog_bar bar, bool barred, int64_t now_us);
 /* Neither claimed nor checked before until_us; a time that is not ahead lifts it. Independent of backlog_bar. */
 void backlog_bar_until(struct backlog *b, const char *tenant, int64_t until_us, int64_t now_us);
 void backlog_set_shares(struct backlog *b, share_fn *share, void *arg); /* NULL: all equal; asks again for every tenant */

@@ -100,7 +100,7 @@ static struct limit_tenant *tenant_find(struct limits *l, const char *name)
 	return tenant;
 }
 
-static struct limit_tenant *tenant_get(struct limits *l, const char *name, int64_t now_ns)
+struct limit_tenant *limits_tenant(struct limits *l, const char *name, int64_t now_ns)
 {
 	struct limit_tenant *tenant = tenant_find(l, name);
 	if (tenant)
@@ -144,7 +144,7 @@ static struct view view_of_queue(struct limits *l)
 	return (struct view){.bucket = {&l->queue}, .kind = {LIMIT_QUEUE}, .n = 1};
 }
 
-/* when `jobs` of them could be reserved in every bucket, but in none more than half a horizon's worth, nor less than a unit */
+/* when `jobs` of them could be reserved in every bucket, but in none more than half a horizon's or half a burst's worth, nor less than a unit */
 static int64_t chunk_at(const struct limits *l, const struct view *view, int64_t cost_milli, int64_t jobs, int64_t now_ns)
 {
 	int64_t when = now_ns;
@@ -152,7 +152,8 @@ static int64_t chunk_at(const struct limits *l, const struct view *view, int64_t
 		const struct limit_bucket *bucket = view->bucket[i];
 		if (bucket->interval_ns <= 0)
 			continue;
-		int64_t half = l->horizon_ns / 2 / bucket->interval_ns * MILLI, chunk = jobs < half / cost_milli ? jobs * cost_milli : half;
+		int64_t span = l->horizon_ns > bucket->burst_ns ? l->horizon_ns : bucket->burst_ns;
+		int64_t half = span / 2 / bucket->interval_ns * MILLI, chunk = jobs < half / cost_milli ? jobs * cost_milli : half;
 		int64_t at = free_at(bucket, chunk > cost_milli ? chunk : cost_milli, now_ns, l->horizon_ns);
 		when = at > when ? at : when;
 	}
@@ -181,7 +182,7 @@ int64_t limits_room(struct limits *l, int64_t want, int64_t now_ns, int64_t *unt
 
 int64_t limits_reserve(struct limits *l, const char *name, int64_t want, int64_t now_ns, int64_t *until_ns)
 {
-	struct limit_tenant *tenant = tenant_get(l, name, now_ns);
+	struct limit_tenant *tenant = limits_tenant(l, name, now_ns);
 	struct view view = view_of(tenant);
 	int64_t n = want;
 	*until_ns = now_ns;
@@ -224,7 +225,7 @@ static void take(struct limit_bucket *bucket, int64_t units, int64_t at_ns)
 
 void limits_sent(struct limits *l, const char *name, int64_t units, int64_t at_ns)
 {
-	struct limit_tenant *tenant = tenant_get(l, name, at_ns);
+	struct limit_tenant *tenant = limits_tenant(l, name, at_ns);
 	struct view view = view_of(tenant);
 	for (size_t i = 0; i < view.n; i++)
 		take(view.bucket[i], units, at_ns);
@@ -233,6 +234,11 @@ void limits_sent(struct limits *l, const char *name, int64_t units, int64_t at_n
 	l->cost_milli = l->cost_milli > 0 ? l->cost_milli : 1;
 	int64_t cost = tenant->cost_milli + (units * MILLI - tenant->cost_milli) / COST_SMOOTH;
 	set_reserved(l, tenant, tenant->reserved - 1, cost > 0 ? cost : 1);
+}
+
+void limits_running(struct limits *l, const char *name, int64_t now_ns)
+{
+	limits_tenant(l, name, now_ns)->running++;
 }
 
 bool limits_ended(struct limits *l, const char *name)
@@ -248,7 +254,7 @@ bool limits_ended(struct limits *l, const char *name)
 
 enum limit_kind limits_why(struct limits *l, const char *name, int64_t now_ns, int64_t *until_ns)
 {
-	struct limit_tenant *tenant = tenant_get(l, name, now_ns);
+	struct limit_tenant *tenant = limits_tenant(l, name, now_ns);
 	struct view view = view_of(tenant);
 	enum limit_kind kind = LIMIT_NONE;
 	*until_ns = now_ns;
@@ -292,12 +298,16 @@ static void tenant_free(struct limits *l, struct limit_tenant *tenant)
 	free(tenant);
 }
 
-void limits_sweep(struct limits *l, int64_t now_ns)
+void limits_sweep(struct limits *l, int64_t now_ns, limits_gone_fn *gone, void *arg)
 {
 	struct limit_tenant *tenant, *next;
-	HASH_ITER(hh, l->tenants, tenant, next)
-		if (tenant->running == 0 && tenant->reserved == 0 && tenant->bucket.tat_ns <= now_ns && !tenant->blocked)
-			tenant_free(l, tenant);
+	HASH_ITER(hh, l->tenants, tenant, next) {
+		if (tenant->running > 0 || tenant->reserved > 0 || tenant->bucket.tat_ns > now_ns || tenant->blocked)
+			continue;
+		if (gone)
+			gone(arg, tenant);
+		tenant_free(l, tenant);
+	}
 }
 
 void limits_free(struct limits *l)

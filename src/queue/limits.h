@@ -8,7 +8,8 @@
  *     free = (now + horizon + burst - max(tat, now)) / interval - reserved,
  *
  * so buffers hold no more of a limited tenant than it may send in that time, and a tenant with nothing free is left alone until
- * a chunk of half a horizon's worth (at least one unit) has become free: limits cost at most 2 / horizon claims a second.
+ * a chunk of half a horizon's or half a burst's worth, whichever is more (at least one unit), has become free: limits cost at most
+ * 2 / horizon or 2 / burst claims a second, and what waits for a chunk fits into the burst, so no unit of the rate is lost.
  * Sending on schedule moves tat on by what it takes off `reserved`: `free` grows with time alone, by rate * time. The law
  * at the receiver is gcra.h's and does not depend on this one: reserving can only be too careful, never too bold.
  *
@@ -32,6 +33,7 @@ struct limit_bucket {
 	int64_t interval_ns;    /* ns a unit; 0 = no limit */
 	int64_t burst_ns;
 	int64_t reserved_milli; /* thousandths of units */
+	uint32_t word;          /* the caller's: where its tat is kept; 0 = nowhere yet */
 };
 
 struct limits_of { /* the limits of one tenant */
@@ -78,6 +80,8 @@ void limits_free(struct limits *l);
 /* A bucket's new rate; what is owed stays the same number of units. */
 void limits_set_bucket(struct limit_bucket *bucket, int64_t interval_ns, int64_t burst_ns, int64_t now_ns);
 void limits_reload(struct limits *l, int64_t now_ns);         /* asks again for every tenant */
+/* The tenant, found or made: for callers that keep its tat elsewhere. Valid while a job of it is reserved or running, or until limits_sweep. */
+struct limit_tenant *limits_tenant(struct limits *l, const char *tenant, int64_t now_ns);
 
 /* The queue's own limit bounds the whole claim, not one tenant's part of it: else tenants would not share it by weight. How many
  * jobs may be claimed in all, 0 until a chunk is free at *until_ns. Reserves nothing. */
@@ -92,6 +96,10 @@ void limits_sent(struct limits *l, const char *tenant, int64_t units, int64_t at
 bool limits_ended(struct limits *l, const char *tenant);
 /* Which limit holds the tenant back now, and when its next unit may be claimed (LIMITS_NEVER for concurrency). */
 enum limit_kind limits_why(struct limits *l, const char *tenant, int64_t now_ns, int64_t *until_ns);
-void limits_sweep(struct limits *l, int64_t now_ns);           /* forgets tenants about which there is nothing to know */
+/* A job was under way before this was counted: it counts as running. */
+void limits_running(struct limits *l, const char *tenant, int64_t now_ns);
+typedef void limits_gone_fn(void *arg, const struct limit_tenant *tenant);
+/* Forgets tenants about which there is nothing to know; gone (or NULL) is told of each before. */
+void limits_sweep(struct limits *l, int64_t now_ns, limits_gone_fn *gone, void *arg);
 
 #endif

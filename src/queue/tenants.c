@@ -39,7 +39,7 @@ bool tenants_lane_is_due(const struct lane *lane, int64_t now_us)
 
 bool tenants_barred(const struct lane_tenant *tenant)
 {
-	return tenant->barred || tenant->bar.at > 0;
+	return tenant->barred != 0 || tenant->bar.at > 0;
 }
 
 int64_t tenants_known(const struct lane_tenant *tenant, int64_t now_us, int64_t unknown)

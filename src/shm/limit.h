@@ -2,14 +2,24 @@
 #ifndef JOBQ_SHM_LIMIT_H
 #define JOBQ_SHM_LIMIT_H
 
+#include <stddef.h>
+
 #include "jobq/shm.h"
 #include "base/units.h"
 
+#define SHM_LIMITS 3 /* of one job: its queue's, its tier's, its tenant's */
+
 /* dispatcher (or a test). burst = units that may go at once after a rest, >= 1; count 0 = no limit */
 void shm_limit_set(struct shm_limit *limit, struct rate rate, int64_t burst);
+/* The same in ns a unit (0 = no limit) and ns of burst, until until_ns (mono; 0 = no end): from then on nothing is taken before it is
+ * set again. What is owed stays the same number of units. */
+void shm_limit_set_until(struct shm_limit *limit, int64_t interval_ns, int64_t burst_ns, int64_t until_ns);
 /* Takes `cost` units now: returns 0, or takes nothing and returns the ns to wait before trying again (> 0). Never blocks. */
 int64_t shm_limit_take(struct shm_limit *limit, int64_t cost, int64_t now_mono_ns);
-/* ns until one unit would be free, 0 = now. Takes nothing. */
-int64_t shm_limit_wait(const struct shm_limit *limit, int64_t now_mono_ns);
+/* The same of n <= SHM_LIMITS of them: of all or of none. */
+int64_t shm_limit_take_all(struct shm_limit *const limits[], size_t n, int64_t cost, int64_t now_mono_ns);
+/* ns until `cost` units would be free, 0 = now. Takes nothing. */
+int64_t shm_limit_wait_for(const struct shm_limit *limit, int64_t cost, int64_t now_mono_ns);
+int64_t shm_limit_wait(const struct shm_limit *limit, int64_t now_mono_ns); /* for one unit */
 
 #endif

@@ -6,10 +6,12 @@ libshm_a_SOURCES = \
 	src/shm/held.c src/shm/held.h \
 	src/shm/hist.c src/shm/hist.h \
 	src/shm/limit.c src/shm/limit.h \
+	src/shm/metrics.c src/shm/metrics.h \
 	src/shm/names.c src/shm/names.h \
 	src/shm/ring.c src/shm/ring.h \
 	src/shm/seg.c src/shm/seg.h \
 	src/shm/status_pool.c \
 	src/shm/status.c src/shm/status.h src/shm/status_part.h \
-	src/shm/status_queue.c
+	src/shm/status_queue.c \
+	src/shm/trend.c src/shm/trend.h
 EXTRA_DIST += docs/shm.md

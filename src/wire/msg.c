@@ -13,7 +13,7 @@
 
 /* the least that one record of a list can take: what bounds its count before anything is read */
 #define REF_MIN 16u /* id, token */
-#define JOB_MIN 61u /* 4 i64, 2 u32, u8, 5 empty texts */
+#define JOB_MIN 69u /* 4 i64, 4 u32, u8, 5 empty texts */
 
 static void put_text(struct buf *b, struct msg_text text)
 {
@@ -84,6 +84,8 @@ void msg_put_job(struct buf *b, const struct msg_job *m)
 	buf_u32(b, m->attempt);
 	buf_u32(b, m->max_retries);
 	buf_u8(b, m->priority);
+	buf_u32(b, m->tenant_word);
+	buf_u32(b, m->tier_word);
 	put_text(b, m->type);
 	put_text(b, m->tenant);
 	put_text(b, m->user_id);
@@ -102,6 +104,8 @@ bool msg_get_job(struct rd *r, struct msg_job *m)
 	v.attempt = rd_u32(r);
 	v.max_retries = rd_u32(r);
 	v.priority = rd_u8(r);
+	v.tenant_word = rd_u32(r);
+	v.tier_word = rd_u32(r);
 	v.type = get_text(r);
 	v.tenant = get_text(r);
 	v.user_id = get_text(r);
@@ -175,6 +179,26 @@ bool msg_get_ref(struct rd *r, struct msg_ref *m)
 	v.id = rd_i64(r);
 	v.token = rd_i64(r);
 	if (r->bad)
+		return false;
+	*m = v;
+	return true;
+}
+
+void msg_put_begun(struct buf *b, const struct msg_begun *m)
+{
+	buf_i64(b, m->id);
+	buf_i64(b, m->token);
+	buf_u32(b, m->units);
+}
+
+bool msg_get_begun(struct rd *r, struct msg_begun *m)
+{
+	struct msg_begun v;
+
+	v.id = rd_i64(r);
+	v.token = rd_i64(r);
+	v.units = rd_u32(r);
+	if (r->bad || v.units == 0)
 		return false;
 	*m = v;
 	return true;

@@ -19,6 +19,7 @@ struct msg_job {
 	int64_t id, token, deadline_us, created_us;
 	uint32_t attempt, max_retries;
 	uint8_t priority;
+	uint32_t tenant_word, tier_word; /* SHM_NO_WORD: none */
 	struct msg_text type, tenant, user_id, payload, result; /* point into the frame */
 };
 struct msg_outcome {
@@ -27,6 +28,7 @@ struct msg_outcome {
 	struct msg_text error, result;
 };
 struct msg_ref { int64_t id, token; };
+struct msg_begun { int64_t id, token; uint32_t units; };
 struct msg_progress { int64_t id, token; uint32_t percent_milli; struct msg_text note; };
 struct msg_gate { uint32_t flags; int64_t retry_ns; struct msg_text reason; };
 
@@ -35,6 +37,7 @@ void msg_put_batch(struct buf *b, const struct msg_batch *m);       /* then coun
 void msg_put_job(struct buf *b, const struct msg_job *m);
 void msg_put_outcome(struct buf *b, const struct msg_outcome *m);   /* after a msg_put_count */
 void msg_put_ref(struct buf *b, const struct msg_ref *m);           /* after a msg_put_count */
+void msg_put_begun(struct buf *b, const struct msg_begun *m);       /* after a msg_put_count */
 void msg_put_count(struct buf *b, uint32_t n);
 void msg_put_progress(struct buf *b, const struct msg_progress *m);
 void msg_put_gate(struct buf *b, const struct msg_gate *m);
@@ -44,6 +47,7 @@ bool msg_get_batch(struct rd *r, struct msg_batch *m);
 bool msg_get_job(struct rd *r, struct msg_job *m);
 bool msg_get_count(struct rd *r, uint32_t *n);
 bool msg_get_outcome(struct rd *r, struct msg_outcome *m);
+bool msg_get_begun(struct rd *r, struct msg_begun *m);
 bool msg_get_ref(struct rd *r, struct msg_ref *m);
 bool msg_get_progress(struct rd *r, struct msg_progress *m);
 bool msg_get_gate(struct rd *r, struct msg_gate *m);

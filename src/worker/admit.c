@@ -2,7 +2,8 @@
  * worker/admit.c: the door before a job's effect: jobq_admit of the handler contract.
  *
  * Runs in a worker. Owns the line of jobs that wait to begin and the list of those that have begun. The line is first come,
- * first served, so a job that waits for the rate limit holds back those behind it. At the door, in this order: cancelled?
+ * first served: a job that waits for the queue's rate limit holds back those behind it, but one that waits for its tenant's or its tier's
+ * lets the others pass. At the door, in this order: cancelled?
  * is the worker draining, the gate closed, the job's deadline over? is there room (outcomes kept, the handler's width)? does
  * the lease reach far enough? is there a token of the rate limit? Only then the begin mark, and the handler's go. The token
  * comes last, because it cannot be given back.
@@ -19,16 +20,19 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "conf/conf.h"
 #include "shm/held.h"
 #include "shm/limit.h"
 #include "worker/batch.h"
+#include "worker/begun.h"
 #include "worker/outcome.h"
 #include "worker/timeout.h"
 
 #define NO_LEASE_NS (50 * NS_PER_MS) /* the dispatcher has no lease yet: look again */
 #define ROOM_NS (500 * NS_PER_MS)    /* room is made by events; this is for safety only */
+#define LOOK_NS (500 * NS_PER_MS)    /* a limit may be lifted, and nobody says so */
 
-enum verdict { ADMIT_GO, ADMIT_WAIT, ADMIT_BACK, ADMIT_CANCELLED, ADMIT_LATE };
+enum verdict { ADMIT_GO, ADMIT_WAIT, ADMIT_PASS, ADMIT_BACK, ADMIT_CANCELLED, ADMIT_LATE };
 
 static void admit_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -93,6 +97,17 @@ static enum verdict admit_lease(const struct worker *w, int64_t *wait_ns)
 	return deadline - clock_boot_ns() < atomic_load(&w->global->lease_ns) / 3 ? ADMIT_BACK : ADMIT_GO;
 }
 
+/* The tokens of all limits of the job, or none: 0, or the ns to wait. */
+static int64_t admit_take(struct worker *w, const struct job *job, int64_t now)
+{
+	struct shm_limit *limits[SHM_LIMITS] = {&w->queue->limit};
+	size_t n = 1;
+
+	for (uint32_t i = 0; i < job->nwords; i++)
+		limits[n++] = &w->global->words[job->words[i]].limit;
+	return shm_limit_take_all(limits, n, job->cost, now);
+}
+
 static enum verdict admit_look(struct worker *w, const struct job *job, int64_t now, int64_t *wait_ns)
 {
 	if (job->cancelled)
@@ -107,8 +122,11 @@ static enum verdict admit_look(struct worker *w, const struct job *job, int64_t 
 	enum verdict v = admit_lease(w, wait_ns);
 	if (v != ADMIT_GO)
 		return v;
-	*wait_ns = shm_limit_take(&w->queue->limit, 1, now);
-	return *wait_ns == 0 ? ADMIT_GO : ADMIT_WAIT;
+	*wait_ns = shm_limit_wait_for(&w->queue->limit, job->cost, now);
+	if (*wait_ns > 0)
+		return ADMIT_WAIT;
+	*wait_ns = admit_take(w, job, now);
+	return *wait_ns == 0 ? ADMIT_GO : job->nwords > 0 ? ADMIT_PASS : ADMIT_WAIT;
 }
 
 static void admit_begin(struct worker *w, struct job *job, int64_t now)
@@ -122,47 +140,62 @@ static void admit_begin(struct worker *w, struct job *job, int64_t now)
 	job->begun_ns = now;
 	shm_held_begin(w->slot, job->record->held, now);
 	batch_job_begun(job);
+	begun_note(w, job);
 	timeout_watch(w);
 	(void)FAULT(before_effect);
 	job->go(w->state, &job->pub);
 }
 
-/* The head of the line is dealt with; false: it has to wait. */
-static bool admit_head(struct worker *w, struct job *job)
+static void admit_wake(struct worker *w, int64_t wait_ns)
 {
-	int64_t now = clock_mono_ns(), wait_ns = 0;
+	struct timeval tv = clock_timeval((wait_ns < LOOK_NS ? wait_ns : LOOK_NS) + NS_PER_US);
 
-	switch (admit_look(w, job, now, &wait_ns)) {
-	case ADMIT_GO:
+	if (event_add(w->admit, &tv) != 0)
+		mem_exhausted(0);
+}
+
+/* One of the line is looked at; a verdict of WAIT or PASS leaves it where it is. */
+static enum verdict admit_one(struct worker *w, struct job *job, int64_t *wait_ns)
+{
+	int64_t now = clock_mono_ns();
+	enum verdict v = admit_look(w, job, now, wait_ns);
+
+	if (v == ADMIT_GO)
 		admit_begin(w, job, now);
-		break;
-	case ADMIT_WAIT: {
-		struct timeval tv = clock_timeval(wait_ns + NS_PER_US);
-		if (event_add(w->admit, &tv) != 0)
-			mem_exhausted(0);
-		return false;
-	}
-	case ADMIT_BACK:
+	else if (v == ADMIT_BACK)
 		admit_end(job, OUTCOME_UNSTARTED, NULL);
-		break;
-	case ADMIT_CANCELLED:
+	else if (v == ADMIT_CANCELLED)
 		admit_end(job, OUTCOME_CANCELLED, NULL);
-		break;
-	case ADMIT_LATE:
+	else if (v == ADMIT_LATE)
 		admit_end(job, OUTCOME_FAIL, "deadline passed");
-		break;
+	return v;
+}
+
+/* The line once through, from the head. true: something has changed, and what was passed over may be elsewhere now: again. */
+static bool admit_line(struct worker *w)
+{
+	int64_t wait_ns = 0, least_ns = INT64_MAX;
+	struct job *job;
+
+	TAILQ_FOREACH(job, &w->waiting, link) {
+		enum verdict v = admit_one(w, job, &wait_ns);
+		if (v != ADMIT_WAIT && v != ADMIT_PASS)
+			return true;
+		least_ns = wait_ns < least_ns ? wait_ns : least_ns;
+		if (v == ADMIT_WAIT)
+			break;
 	}
-	return true;
+	if (least_ns != INT64_MAX)
+		admit_wake(w, least_ns);
+	return false;
 }
 
 void admit_pump(struct worker *w)
 {
-	struct job *job;
-
 	if (w->pumping)
 		return;
 	w->pumping = true;
-	while ((job = TAILQ_FIRST(&w->waiting)) != NULL && admit_head(w, job))
+	while (admit_line(w))
 		continue;
 	w->pumping = false;
 }
@@ -183,6 +216,16 @@ void admit_cancel(struct job *job)
 		admit_end(job, OUTCOME_CANCELLED, NULL);
 }
 
+/* What it takes of its limits, in the queue's unit. */
+static int64_t admit_cost(const struct worker *w, const struct job *job)
+{
+	int64_t cost = 1;
+
+	if (w->child->queue->k.rate_unit != CONF_RATE_UNIT_JOBS && w->handler->cost != NULL)
+		cost = w->handler->cost(w->state, &job->pub);
+	return cost < 1 ? 1 : cost > UINT32_MAX ? UINT32_MAX : cost;
+}
+
 void jobq_admit(struct jobq_job *pub, jobq_go *go)
 {
 	struct job *job = (struct job *)(void *)pub;
@@ -191,6 +234,7 @@ void jobq_admit(struct jobq_job *pub, jobq_go *go)
 	if (job->state != JOB_OFFERED) /* a handler that asks twice is not heard twice */
 		return;
 	job->go = go;
+	job->cost = admit_cost(w, job);
 	job->state = JOB_WAITING;
 	TAILQ_INSERT_TAIL(&w->waiting, job, link);
 	admit_pump(w);

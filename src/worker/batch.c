@@ -47,6 +47,11 @@ static void batch_job(struct batch *b, struct job *job, const struct msg_job *m,
 		.priority = m->priority, .attempt = (int)m->attempt, .max_retries = (int)m->max_retries,
 		.batch = &b->pub, .payload_len = m->payload.len, .result_len = m->result.len,
 	};
+	job->cost = 1;
+	const uint32_t words[2] = {m->tenant_word, m->tier_word};
+	for (size_t i = 0; i < 2; i++)
+		if (words[i] < SHM_WORDS)
+			job->words[job->nwords++] = words[i];
 	job->pub.type = batch_text(at, &m->type);
 	job->pub.tenant = batch_text(at, &m->tenant);
 	job->pub.user_id = batch_text(at, &m->user_id);

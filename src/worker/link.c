@@ -27,6 +27,7 @@
 #include "wire/stream.h"
 #include "worker/admit.h"
 #include "worker/batch.h"
+#include "worker/begun.h"
 #include "worker/outcome.h"
 
 #define RETRY_FIRST_NS (20 * NS_PER_MS)
@@ -68,6 +69,7 @@ static void link_welcome(struct worker *w, uint32_t generation)
 	w->welcome = true;
 	w->generation = generation;
 	w->retry_ns = RETRY_FIRST_NS;
+	begun_forget(w);
 	outcome_resend(w);
 	if (w->drain != DRAIN_NO)
 		link_tell_drain(w);

@@ -3,6 +3,7 @@ noinst_LIBRARIES += libworker.a
 libworker_a_SOURCES = \
 	src/worker/admit.c src/worker/admit.h \
 	src/worker/batch.c src/worker/batch.h \
+	src/worker/begun.c src/worker/begun.h \
 	src/worker/drain.c src/worker/drain.h \
 	src/worker/link.c src/worker/link.h \
 	src/worker/outcome.c src/worker/outcome.h \

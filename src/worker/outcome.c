@@ -23,6 +23,7 @@
 #include "wire/msg.h"
 #include "wire/stream.h"
 #include "worker/admit.h"
+#include "worker/begun.h"
 
 #define RESULT_MAX (256u << 10) /* as the payload: the table's own limit */
 #define FRAME_SOFT (1u << 20)   /* a frame of outcomes is closed beyond it */
@@ -150,6 +151,7 @@ void outcome_flush(struct worker *w)
 {
 	struct record *r;
 
+	begun_flush(w);
 	if (!w->welcome || TAILQ_EMPTY(&w->unsent))
 		return;
 	while (!TAILQ_EMPTY(&w->unsent)) {

@@ -152,6 +152,7 @@ static void worker_close(struct worker *w)
 	admit_close(w);
 	batch_close(w);
 	outcome_close(w);
+	buf_free(&w->news);
 	if (w->turn != NULL)
 		event_free(w->turn);
 	if (w->beat != NULL)

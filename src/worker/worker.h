@@ -17,6 +17,7 @@
 #include "jobq/child.h"
 #include "jobq/handler.h"
 #include "jobq/shm.h"
+#include "base/buf.h"
 #include "base/mem.h"
 
 #define uthash_malloc(size) xmalloc(size) /* out of memory ends the process as everywhere (base/mem.h) */
@@ -61,6 +62,8 @@ struct job {
 	bool cancelled;      /* asked to stop before it was admitted */
 	bool stopped;        /* stop(TIMEOUT) was called */
 	jobq_go *go;
+	int64_t cost;        /* units of its rate limits */
+	uint32_t words[2], nwords; /* limits besides the queue's: indices in shared memory, checked */
 	int64_t begun_ns;
 	TAILQ_ENTRY(job) link; /* waiting or begun */
 };
@@ -129,6 +132,9 @@ struct worker {
 	uint32_t hint;
 	uint64_t ended;           /* jobs that had their effect, or tried */
 
+	/* begun.c */
+	struct buf news;          /* bodies of a BEGUN frame */
+	uint32_t nnews;
 	/* pool.c */
 	struct pg_pool *connections; /* the handler's; NULL: its queue has none */
 	struct shm_pool_use *pool_row;

@@ -67,12 +67,12 @@ def test_changed_by_reload(daemon, db, receiver):
 
 
 def test_exceedance_counted(daemon, db, receiver):
-    """Status counts the seconds in which a due job waited for the limit."""
+    """Status counts the seconds in which a due job of each of five tenants waited for the limit."""
     enqueue(db, 120)
     d = daemon(db, {"sms": {**receiver.queue_keys(), "rate_limit": "40/s"}}).start()
     db.settle("sms")
     rate = d.queue_status("sms")["rate"]
-    assert rate["limit_per_s"] == 40 and 1 <= rate["exceeded"] <= 10
+    assert rate["limit_per_s"] == 40 and 1 <= rate["exceeded"] <= 50
 
 
 def test_limit_burns_no_try(daemon, db, receiver):

@@ -18,7 +18,7 @@ done
 for file in clock mem units io log text buf fault; do
 	gcc $flags -c "$top/src/base/$file.c" -o "base_$file.o"
 done
-for test in backlog buffer limits modes tuner day; do
+for test in backlog buffer level limits modes tuner day; do
 	sim=
 	case $test in
 	tuner) sim="$top/tests/bench/sim.c" ;;

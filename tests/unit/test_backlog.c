@@ -359,10 +359,10 @@ START_TEST(test_asks_used_up)
 	backlog_set_grant(&b, limited, &limit_rows);
 	limit_rows = 1000, limit_until = NOW + 50;
 	for (int turn = 0; turn < 2 && limit_rows == 1000; turn++) { /* a newcomer joins at the head: let it be the last */
-		backlog_bar(&b, "a", true, NOW);
+		backlog_bar(&b, "a", BAR_PAUSED, true, NOW);
 		backlog_plan(&b, NOW, 1, 1, asks);
 		backlog_claimed(&b, &asks[0], 1, NOW - 1, 1, NOW);
-		backlog_bar(&b, "a", false, NOW);
+		backlog_bar(&b, "a", BAR_PAUSED, false, NOW);
 		size_t n = plan(25 * BACKLOG_ASKS, 25, asks);
 		ck_assert_uint_eq(n, BACKLOG_ASKS);
 	}
@@ -397,11 +397,11 @@ START_TEST(test_barred_tenant_gets_no_turn)
 	struct ask asks[BACKLOG_ASKS];
 	arrive("a", 5, 5, NOW);
 	arrive("b", 5, 5, NOW);
-	backlog_bar(&b, "a", true, NOW);
+	backlog_bar(&b, "a", BAR_PAUSED, true, NOW);
 	ck_assert_uint_eq(plan(100, 25, asks), 1);
 	ck_assert_str_eq(asks[0].lane->tenant->name, "b");
 	arrive("a", 1, 1, NOW);
-	backlog_bar(&b, "a", false, NOW);
+	backlog_bar(&b, "a", BAR_PAUSED, false, NOW);
 	ck_assert_uint_eq(plan(100, 25, asks), 2);
 }
 END_TEST

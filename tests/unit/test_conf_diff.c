@@ -33,6 +33,7 @@ static const struct expect cases[] = {
 	{"[queue null]\nworkers = 2\nretry_backoff = linear 5s..1h\n" SMS, "", true, true, false, {CONF_SAME, CONF_SAME}},
 	{"[queue null]\nworkers = 2\njob_timeout = 1min\n[queue sleep]\n" SMS, "", true, true, false, {CONF_CHANGED, CONF_ADDED, CONF_SAME}},
 	{"[queue null]\nworkers = 2\n", "", true, true, false, {CONF_SAME}},
+	{"[tenants]\nsource = a.b\n[queue null]\nworkers = 2\n" SMS, "", true, true, false, {CONF_SAME, CONF_SAME}},
 	{"[queue null]\nworkers = 2\npreset = standard\n" SMS, "", true, true, false, {CONF_SAME, CONF_SAME}},
 	{SMS "[queue null]\nworkers = 2\n", "", false, false, false, {CONF_SAME, CONF_SAME}},
 };

@@ -113,6 +113,19 @@ START_TEST(the_sample_loads)
 }
 END_TEST
 
+/* Queues that the sample shows, but whose handlers want more than defaults. */
+static const char *const needs[][2] = {
+	{"[queue http]", "url = http://127.0.0.1/hook"},
+};
+
+static const char *need(const char *line)
+{
+	for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+		if (strcmp(line, needs[i][0]) == 0)
+			return needs[i][1];
+	return "";
+}
+
 /* What is commented out are the defaults: without the #, every line with a value loads and changes nothing. */
 START_TEST(the_sample_tells_the_defaults)
 {
@@ -121,8 +134,11 @@ START_TEST(the_sample_tells_the_defaults)
 	struct buf text = {0};
 	char err[CONF_ERROR_MAX];
 
+	for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+		buf_printf(&text, "%s\n%s\n", needs[i][0], needs[i][1]);
 	read_source("etc/jobqd.conf");
-	fixture_put("plain.conf", "%s\n[pool main]\n[queue null]\n[queue sleep]\n", buf_str(&file));
+	fixture_put("plain.conf", "%s\n[pool main]\n[queue null]\n[queue sleep]\n%s", buf_str(&file), buf_str(&text));
+	buf_reset(&text);
 	for (char *line = file.data, *next; line < file.data + file.len; line = next) {
 		size_t len = strcspn(line, "\n");
 
@@ -130,14 +146,14 @@ START_TEST(the_sample_tells_the_defaults)
 		line[len] = '\0';
 		if (line[0] == '#' && line[1] != ' ' && line[1] != '\0' && line[len - 1] != '=' && strstr(line, "_dir =") == NULL)
 			line++;
-		buf_printf(&text, "%s\n", line);
+		buf_printf(&text, "%s\n%s\n", line, need(line));
 	}
 	fixture_put("full.conf", "%s", buf_str(&text));
 	plain = conf_load(fixture_path("plain.conf"), fixture_environment(), err);
 	ck_assert_msg(plain != NULL, "%s", err);
 	full = conf_load(fixture_path("full.conf"), fixture_environment(), err);
 	ck_assert_msg(full != NULL, "%s", err);
-	ck_assert_uint_eq(full->nqueues, 3);
+	ck_assert_uint_eq(full->nqueues, 3 + sizeof needs / sizeof needs[0]);
 	conf_diff_make(plain, full, &diff);
 	ck_assert(!diff.anything);
 	conf_diff_free(&diff);

@@ -36,6 +36,8 @@ START_TEST(an_empty_file_is_all_defaults)
 	ck_assert_int_eq(c->jobqd.poll_min, 50 * NS_PER_MS);
 	ck_assert_int_eq(c->jobqd.poll_max, 5 * NS_PER_S);
 	ck_assert_str_eq(c->jobqd.listen_database, "");
+	ck_assert_int_eq(c->jobqd.tenant_cache_ttl, 300 * NS_PER_S);
+	ck_assert_str_eq(c->tenants.source, "jobq.tenants");
 	ck_assert_uint_gt(strlen(c->jobqd.node), 0);
 }
 END_TEST
@@ -61,6 +63,8 @@ START_TEST(a_queue_has_all_defaults)
 	ck_assert_int_eq(q->k.preset, CONF_PRESET_NONE);
 	ck_assert_int_eq(q->k.rate_unit, CONF_RATE_UNIT_JOBS);
 	ck_assert(q->k.batch_adaptive && q->k.batch_priority_flush);
+	ck_assert_int_eq(q->k.tenant_rate_limit.count, 0);
+	ck_assert_int_eq(q->k.tenant_concurrency, 0);
 	ck_assert_int_eq(q->k.aging, 600 * NS_PER_S);
 	ck_assert_int_eq(q->k.batch_target, 2 * NS_PER_S);
 	ck_assert_int_eq(q->k.batch_timeout, 0);
@@ -298,6 +302,24 @@ START_TEST(old_variables_are_defaults_for_every_queue)
 }
 END_TEST
 
+START_TEST(tenants_have_a_section)
+{
+	struct conf *c = fixture_load("[tenants]\nsource = shop.\"Stores\"\n[queue null]\ntenant_rate_limit = 5/s\n");
+	char *all;
+
+	ck_assert_str_eq(c->tenants.source, "shop.\"Stores\"");
+	ck_assert_str_eq(fixture_origin(c, "tenants.source"), "@/c.conf:2");
+	ck_assert_str_eq(fixture_origin(c, "tenants"), "@/c.conf:2");
+	ck_assert_ptr_null(conf_json(c, "source"));
+	ck_assert_ptr_null(conf_json(c, "jobqd.source"));
+	all = fixture_effective(c);
+	ck_assert_ptr_nonnull(strstr(all, "\n[tenants]\nsource = shop.\"Stores\"  # "));
+	free(all);
+	fixture_env[0] = (char *)"JOBQ_TENANTS_SOURCE=a.b";
+	ck_assert_str_eq(fixture_load("")->tenants.source, "a.b");
+}
+END_TEST
+
 START_TEST(the_later_layer_wins_and_says_so)
 {
 	struct conf *c;
@@ -506,6 +528,7 @@ int main(void)
 	tcase_add_test(tc, a_preset_lies_beneath_what_is_written);
 	tcase_add_test(tc, pools_have_sections_of_their_own);
 	tcase_add_test(tc, old_variables_are_defaults_for_every_queue);
+	tcase_add_test(tc, tenants_have_a_section);
 	tcase_add_test(tc, the_later_layer_wins_and_says_so);
 	tcase_add_test(tc, a_list_is_taken_from_one_layer);
 	tcase_add_test(tc, includes_are_relative_and_later_wins);

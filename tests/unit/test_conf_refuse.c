@@ -17,6 +17,8 @@ struct expect {
 
 #define SMS "[queue sms]\ngateway_url = http://h/\ngateway_user = u\n"
 
+#define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
 static const struct expect cases[] = {
 	/* words */
 	{"[jobqd]\nleese = 5s", "@/c.conf:2: unknown key \"leese\" in [jobqd]; did you mean \"lease\"?"},
@@ -25,9 +27,13 @@ static const struct expect cases[] = {
 	{"[queue *]\nlease = 5s", "@/c.conf:2: key \"lease\" does not belong in [queue *] but in [jobqd]"},
 	{"[jobqd]\nworkers = 5", "@/c.conf:2: key \"workers\" does not belong in [jobqd] but in [queue NAME]"},
 	{"[queue null]\npreset = standart", "@/c.conf:2: preset: \"standart\" is not one of none, standard, high_performance, memory_efficient; did you mean \"standard\"?"},
+	{"[jobqd]\nsource = a.b", "@/c.conf:2: key \"source\" does not belong in [jobqd] but in [tenants]"},
+	{"[tenants]\nlease = 5s", "@/c.conf:2: key \"lease\" does not belong in [tenants] but in [jobqd]"},
+	{"[tenants]\nsorce = a.b", "@/c.conf:2: unknown key \"sorce\" in [tenants]; did you mean \"source\"?"},
+	{"[tenants x]", "@/c.conf:1: section [tenants] takes no name"},
+	{"[tenants]\nsource = a.b\n[tenants]\nsource = c.d", "@/c.conf:4: key \"source\" is given twice; first at @/c.conf:2"},
 	{"[jobqd]\narchive = on", "@/c.conf:2: key \"archive\" is not in this version"},
 	{"[queu null]\nx = y", "@/c.conf:1: unknown section \"queu\"; did you mean \"queue\"?"},
-	{"[tenants]", "@/c.conf:1: section \"tenants\" is not in this version"},
 	{"[web]\nlisten = 127.0.0.1:8077\n[cron x]", "@/c.conf:1: section \"web\" is not in this version\n"
 		"@/c.conf:3: section \"cron\" is not in this version"},
 	{"[pool]", "@/c.conf:1: section [pool] needs a name: [pool NAME], or [pool *] for all"},
@@ -45,10 +51,17 @@ static const struct expect cases[] = {
 	{"[jobqd]\nlease = 5s\n[queue null]\n[jobqd]\nlease = 6s", "@/c.conf:5: key \"lease\" is given twice; first at @/c.conf:2"},
 	{"[jobqd]\nnode = \"a\x01\"", "@/c.conf:2: the line holds a control character"},
 	{"[jobqd]\nnode = \xe4", "@/c.conf:2: the line is not UTF-8"},
-	{"[queue smss]", "@/c.conf:1: the handler is the queue's name, but \"smss\" is not one of null, sleep, sms; did you mean \"sms\"? (set `handler`)"},
-	{"[queue a]\nhandler = slep", "@/c.conf:2: handler \"slep\" is not one of null, sleep, sms; did you mean \"sleep\"?"},
+	{"[queue smss]", "@/c.conf:1: the handler is the queue's name, but \"smss\" is not one of null, sleep, sms, http; did you mean \"sms\"? (set `handler`)"},
+	{"[queue a]\nhandler = slep", "@/c.conf:2: handler \"slep\" is not one of null, sleep, sms, http; did you mean \"sleep\"?"},
 	{"[queue email]", "@/c.conf:1: handler \"email\" is not in this version"},
-	{"[queue *]\nhandler = http\n[queue a]\n[queue b]", "@/c.conf:2: handler \"http\" is not in this version"},
+	{"[queue *]\nhandler = ai\n[queue a]\n[queue b]", "@/c.conf:2: handler \"ai\" is not in this version"},
+	{"[queue http]", "@/c.conf:1: queue \"http\" needs url, the URL of its web hook"},
+	{"[queue http]\nurl = ftp://x/", "@/c.conf:2: url is not an http:// or https:// URL"},
+	{"[queue http]\nurl = http://u:p@x/", "@/c.conf:2: url holds a user or password; they have keys of their own"},
+	{"[queue http]\nurl = http://x/\nsecret = whsec_short", "@/c.conf:3: secret is not base64 of 24 to 64 bytes; make one: "
+		"echo whsec_$(openssl rand -base64 32)"},
+	{"[queue http]\nurl = http://x/\nsecret = " SECRET " " SECRET " " SECRET, "@/c.conf:3: secret holds more than two secrets"},
+	{"[queue http]\nurl = http://x/\nheaders = Webhook-Id: 1", "@/c.conf:3: headers: the handler http sets webhook-id itself"},
 	{"[queue null]\nsleep = 1s", "@/c.conf:2: key \"sleep\" belongs to handler sleep, but queue \"null\" has handler \"null\""},
 	/* values */
 	{"[jobqd]\nlease = 1s", "@/c.conf:2: lease: 1s is too small: 2s to 10min"},
@@ -67,11 +80,14 @@ static const struct expect cases[] = {
 	{"[queue null]\nworkers = 65", "@/c.conf:2: workers: 65 is too large: 1 to 64 processes"},
 	{"[queue null]\nworkers = five", "@/c.conf:2: workers: \"five\" is not a whole number"},
 	{"[queue null]\nrate_limit = 50", "@/c.conf:2: rate_limit: \"50\" is not a rate, such as 50/s, 600/min or 500/15s"},
-	{"[queue null]\nrate_unit = words", "@/c.conf:2: rate_unit: \"words\" is not one of jobs"},
-	{"[queue null]\nrate_unit = segments", "@/c.conf:2: rate_unit: \"segments\" is not in this version"},
-	{"[queue null]\ntenant_concurrency = 0", "@/c.conf:2: key \"tenant_concurrency\" is not in this version"},
+	{"[queue null]\nrate_unit = words", "@/c.conf:2: rate_unit: \"words\" is not one of jobs, segments, recipients"},
+	{"[queue null]\nrate_unit = segments", "@/c.conf:2: rate_unit: the jobs of handler \"null\" have no segments; those of sms have"},
+	{"[queue null]\ntenant_concurrency = 0", "@/c.conf:2: tenant_concurrency: 0 is too small: 1 to 1000000 jobs"},
 	{"[queue null]\naging = off", "@/c.conf:2: aging: \"off\" is not a duration, such as 250ms, 10s, 5min or 2h30m"},
 	{"[queue null]\nbatch_timeout = 2d", "@/c.conf:2: batch_timeout: 2d is too large: 0 to 1d"},
+	{"[tenants]\nsource =", "@/c.conf:2: source: needs a value (default jobq.tenants)"},
+	{"[tenants]\nsource = stores", "@/c.conf:2: source: \"stores\" is not schema.name; a part that is not plain letters, digits and _ goes in double quotes"},
+	{"[tenants]\nsource = a.b; DROP TABLE x", "@/c.conf:2: source: \"a.b; DROP TABLE x\" is not schema.name; a part that is not plain letters, digits and _ goes in double quotes"},
 	{"[queue null]\nbuffer_max_bytes = 5XB", "@/c.conf:2: buffer_max_bytes: \"5XB\" is not a size, such as 64kB, 16MB or 1GB"},
 	{"[queue null]\nretry_backoff = slow", "@/c.conf:2: retry_backoff: \"slow\" is not a backoff, such as exponential 5s..1h, linear 10s..10min or fixed 10s"},
 	{"[queue *]\nworkers = 0\n[queue null]\n[queue sleep]", "@/c.conf:2: workers: 0 is too small: 1 to 64 processes"},
@@ -96,7 +112,7 @@ static const struct expect cases[] = {
 		"@/c.conf:1: queue \"sms\" needs gateway_user, as its driver is kannel"},
 	{"[queue sms]\ngateway_user = u\ngateway_url = ftp://h/", "@/c.conf:3: gateway_url is not an http:// or https:// URL"},
 	{"[queue sms]\ngateway_user = u\ngateway_url = http:///x", "@/c.conf:3: gateway_url names no host"},
-	{"[queue sms]\ngateway_user = u\ngateway_url = http://a:b@h/", "@/c.conf:3: gateway_url holds a user or password; use gateway_user and gateway_password"},
+	{"[queue sms]\ngateway_user = u\ngateway_url = http://a:b@h/", "@/c.conf:3: gateway_url holds a user or password; they have keys of their own"},
 	{"[queue sms]\ngateway_user = u\ngateway_url = http://h/a b", "@/c.conf:3: gateway_url holds a character that must be percent-encoded"},
 	{"[queue sms]\ngateway_url = http://h/\ndriver = json", "@/c.conf:3: queue \"sms\" needs body, the template of what its driver json posts"},
 	{SMS "headers = X", "@/c.conf:4: headers: expected `Name: value`, the name of letters, digits and -"},
@@ -117,7 +133,7 @@ static const struct expect cases[] = {
 	{"[jobqd]\nlease = 1s\nx\n[nothing]\n[queue null]\nworkers = 0\nhandler = zzz\n[queue sms]\n",
 		"@/c.conf:3: expected `key = value`, `[section]`, `%include FILE` or a comment\n@/c.conf:4: unknown section \"nothing\"\n"
 		"@/c.conf:2: lease: 1s is too small: 2s to 10min\n@/c.conf:6: workers: 0 is too small: 1 to 64 processes\n"
-		"@/c.conf:7: handler \"zzz\" is not one of null, sleep, sms\n@/c.conf:8: queue \"sms\" needs gateway_url, the URL of its SMS gateway\n"
+		"@/c.conf:7: handler \"zzz\" is not one of null, sleep, sms, http\n@/c.conf:8: queue \"sms\" needs gateway_url, the URL of its SMS gateway\n"
 		"@/c.conf:8: queue \"sms\" needs gateway_user, as its driver is kannel"},
 };
 
@@ -131,7 +147,7 @@ static const struct expect variables[] = {
 	{"JOBQ_LEESE=5s", "environment JOBQ_LEESE: fits no key; did you mean \"JOBQ_LEASE\"?"},
 	{"JOBQ_QUEUE_OTHER_WORKERS=5", "environment JOBQ_QUEUE_OTHER_WORKERS: fits no key (JOBQ_KEY for [jobqd], JOBQ_QUEUE_NAME_KEY for a queue that has a section)"},
 	{"JOBQ_QUEUE_A_B_WORKERS=5", "environment JOBQ_QUEUE_A_B_WORKERS: fits two keys: workers of [queue a-b] and workers of [queue a.b]; set them in the file"},
-	{"JOBQ_TENANTS_SOURCE=x", "environment JOBQ_TENANTS_SOURCE: key \"source\" is not in this version"},
+	{"JOBQ_TENANTS_SOURCE=x", "environment JOBQ_TENANTS_SOURCE: source: \"x\" is not schema.name; a part that is not plain letters, digits and _ goes in double quotes"},
 	{"BATCH_SIZE_THRESHOLD=many", "environment BATCH_SIZE_THRESHOLD: \"many\" is not a whole number"},
 	{"BATCH_SIZE_THRESHOLD=0", "environment BATCH_SIZE_THRESHOLD: batch_size: 0 is too small: 1 to 1024 jobs"},
 	{"BATCH_TIME_THRESHOLD_SEC=5min", "environment BATCH_TIME_THRESHOLD_SEC: \"5min\" is not a whole number of seconds"},
@@ -146,7 +162,7 @@ static const struct expect variables[] = {
 	{"JOBQ_ARCHIVE=on", "environment JOBQ_ARCHIVE: key \"archive\" is not in this version"},
 	{"JOBQ_QUEUE_NULL_SLEEP=1s", "environment JOBQ_QUEUE_NULL_SLEEP: key \"sleep\" belongs to handler sleep, but queue \"null\" has handler \"null\""},
 	{"JOBQ_QUEUE_NULL_HEADERS=A: b\nC", "environment JOBQ_QUEUE_NULL_HEADERS: headers: expected `Name: value`, the name of letters, digits and -\n"
-		"environment JOBQ_QUEUE_NULL_HEADERS: key \"headers\" belongs to handler sms, but queue \"null\" has handler \"null\""},
+		"environment JOBQ_QUEUE_NULL_HEADERS: key \"headers\" belongs to handler sms, http, but queue \"null\" has handler \"null\""},
 };
 
 START_TEST(wrong_variables_are_refused)
@@ -209,7 +225,7 @@ START_TEST(includes_are_bounded)
 	fixture_put("b.inc", "\n%%include a.inc\n");
 	fixture_refuse("%include a.inc", "@/b.inc:2: @/a.inc includes itself");
 	for (int i = 0; i < 9; i++) {
-		char name[32];
+		char name[24];
 
 		snprintf(name, sizeof name, "%d.deep", i);
 		fixture_put(name, "%%include %d.deep\n", i + 1);

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "jobqctl/human.h"
 #include "jobqctl/job_text.h"
+#include "jobqctl/metrics_text.h"
 #include "jobqctl/status_text.h"
 #include "jobqctl/table.h"
 #include "jobqctl/width.h"
@@ -178,6 +179,65 @@ START_TEST(jobs_fit_whatever_the_names)
 }
 END_TEST
 
+static json_t *metrics_of(const char *name)
+{
+	json_t *queue = json_pack("{s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:{s:i,s:i,s:i},s:{s:i,s:i,s:f,s:{s:I,s:I}}}", "batches", (json_int_t)INT64_MAX,
+		"jobs", (json_int_t)999999999, "success", (json_int_t)999999999, "errors", (json_int_t)99999, "avgProcessingTime", 123456.7,
+		"throughput", 12345.6, "rateExceededCount", (json_int_t)1234567, "batch", "size", 1000, "min", 100, "max", 1024,
+		"buffer", "entries", 1, "max", 1, "utilization", 1.0, "flushes", "emergency", (json_int_t)INT64_MAX, "deadline", (json_int_t)INT64_MAX);
+	json_t *doc = json_object();
+	(void)json_object_set_new(doc, name, queue);
+	(void)json_object_set_new(doc, "workspaceRateLimits", json_pack("{s:{s:{s:I,s:s}}}", name, name, "count", (json_int_t)INT64_MAX,
+		"lastExceeded", "2023-11-14T22:13:20.000Z"));
+	(void)json_object_set_new(doc, "since", json_string(name));
+	return doc;
+}
+
+static json_t *workspace_of(const char *name)
+{
+	json_t *doc = json_object();
+
+	(void)json_object_set_new(doc, name, json_pack("{s:I,s:s,s:[{s:s,s:I,s:s}]}", "count", (json_int_t)INT64_MAX, "lastExceeded",
+		"2023-11-14T22:13:20.000Z", "details", "timestamp", "2023-11-14T22:13:20.000Z", "batchSize", (json_int_t)INT64_MAX, "errorMessage", name));
+	(void)json_object_set_new(doc, "workspaceId", json_string(name));
+	return doc;
+}
+
+START_TEST(metrics_fit_whatever_the_names)
+{
+	json_t *all = metrics_of(hostile[_i]), *one = workspace_of(hostile[_i]);
+	struct buf text = {0};
+
+	metrics_text(all, 80, false, &text);
+	check_lines(buf_str(&text), 80);
+	ck_assert_ptr_nonnull(strstr(buf_str(&text), "EXCEEDED"));
+	buf_reset(&text);
+	metrics_text_tenant(one, 80, false, &text);
+	check_lines(buf_str(&text), 80);
+	ck_assert_ptr_nonnull(strstr(buf_str(&text), "MESSAGE"));
+	buf_free(&text);
+	json_decref(one);
+	json_decref(all);
+}
+END_TEST
+
+START_TEST(metrics_of_nonsense_are_text)
+{
+	static const char *const documents[] = {"{}", "[]", "null", "{\"sms\":5,\"workspaceRateLimits\":{\"a\":{\"sms\":7}}}",
+		"{\"sms\":{\"buffer\":{\"flushes\":[]},\"details\":[1,{}]},\"since\":7,\"workspaceRateLimits\":[]}"};
+
+	for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
+		json_t *doc = json_loads(documents[i], JSON_DECODE_ANY, NULL);
+		struct buf text = {0};
+		metrics_text(doc, 80, false, &text);
+		metrics_text_tenant(doc, 80, false, &text);
+		check_lines(buf_str(&text), 80);
+		buf_free(&text);
+		json_decref(doc);
+	}
+}
+END_TEST
+
 START_TEST(chosen_columns)
 {
 	json_t *jobs = json_pack("[o]", job_of("sms"));
@@ -270,6 +330,8 @@ int main(void)
 	tcase_add_test(all, status_of_nonsense_is_text);
 	tcase_add_test(all, many_ready_workers_share_a_line);
 	tcase_add_loop_test(all, jobs_fit_whatever_the_names, 0, (int)NHOSTILE);
+	tcase_add_loop_test(all, metrics_fit_whatever_the_names, 0, (int)NHOSTILE);
+	tcase_add_test(all, metrics_of_nonsense_are_text);
 	tcase_add_test(all, chosen_columns);
 	tcase_add_test(all, tables_shrink_then_drop);
 	tcase_add_test(all, widths);

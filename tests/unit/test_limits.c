@@ -56,7 +56,7 @@ START_TEST(test_no_limit)
 	ck_assert(!limits_ended(&l, "nobody"));
 	limits_unreserve(&l, "nobody", 1);
 	limits_unreserve(&l, "free", -1);
-	limits_sweep(&l, now);
+	limits_sweep(&l, now, NULL, NULL);
 	ck_assert_uint_eq(HASH_COUNT(l.tenants), 0);
 }
 END_TEST
@@ -162,7 +162,7 @@ START_TEST(test_costs)
 	}
 	ck_assert_int_eq(reserve("a", 100), 40 / 4);
 	ck_assert_int_eq(l.queue.reserved_milli, l.tenants->bucket.reserved_milli);
-	limits_sweep(&l, now + NS_PER_S);
+	limits_sweep(&l, now + NS_PER_S, NULL, NULL);
 	ck_assert_uint_eq(HASH_COUNT(l.tenants), 1);
 }
 END_TEST
@@ -203,6 +203,58 @@ START_TEST(test_once_a_second)
 	ck_assert_ptr_null(exceed_find(&e, "a"));
 	ck_assert_ptr_nonnull(exceed_find(&e, "b"));
 	ck_assert_uint_eq(e.count, 3);
+	exceed_free(&e);
+}
+END_TEST
+
+/* A refusal counts each time, and beside a wait of the same second. */
+START_TEST(test_refusals)
+{
+	exceed_init(&e);
+	ck_assert(exceed_note(&e, "a", 5000000, 7, "x"));
+	exceed_refused(&e, "a", 5000001, 1, "too many");
+	exceed_refused(&e, "a", 5000002, 2, "too many");
+	ck_assert(!exceed_note(&e, "a", 5000003, 7, "x"));
+	ck_assert(exceed_note(&e, "a", 6000000, 7, "x"));
+	ck_assert_uint_eq(exceed_find(&e, "a")->count, 4);
+	ck_assert_str_eq(exceed_detail(exceed_find(&e, "a"), 1)->message->text, "too many");
+	exceed_free(&e);
+}
+END_TEST
+
+START_TEST(test_restored)
+{
+	exceed_init(&e);
+	ck_assert(exceed_restore(&e, "a", 17, 5000000));
+	ck_assert(!exceed_restore(&e, "a", 1, 1));
+	exceed_detail_add(&e, "a", 4000000, 3, "x");
+	exceed_detail_add(&e, "a", 5000000, 4, "y");
+	exceed_detail_add(&e, "nobody", 5000000, 4, "y");
+	ck_assert_ptr_null(exceed_find(&e, "nobody"));
+	ck_assert_uint_eq(e.count, 17);
+	ck_assert(!exceed_note(&e, "a", 5000001, 7, "x"));
+	ck_assert(exceed_note(&e, "a", 6000000, 7, "x"));
+	const struct exceed_tenant *a = exceed_find(&e, "a");
+	ck_assert_uint_eq(a->count, 18);
+	ck_assert_int_eq(exceed_detail(a, 0)->batch, 7);
+	ck_assert_int_eq(exceed_detail(a, 1)->batch, 4);
+	ck_assert_int_eq(exceed_detail(a, 2)->at_us, 4000000);
+	ck_assert_ptr_null(exceed_detail(a, 3));
+	exceed_free(&e);
+}
+END_TEST
+
+/* A text that is cut is cut at a character; one that is no text becomes one. */
+START_TEST(test_messages_are_text)
+{
+	char message[EXCEED_MESSAGE + 3];
+	memset(message, 'm', sizeof message);
+	memcpy(message + EXCEED_MESSAGE - 1, "\xc3\xa4", 3);
+	exceed_init(&e);
+	exceed_refused(&e, "a", 1, 1, message);
+	ck_assert_uint_eq(strlen(exceed_detail(exceed_find(&e, "a"), 0)->message->text), EXCEED_MESSAGE - 1);
+	exceed_refused(&e, "a", 1, 1, "\xff");
+	ck_assert_str_eq(exceed_detail(exceed_find(&e, "a"), 0)->message->text, "\xef\xbf\xbd");
 	exceed_free(&e);
 }
 END_TEST
@@ -251,6 +303,9 @@ int main(void)
 	tcase_add_test(tc, test_costs);
 	tcase_add_test(tc, test_dear_job);
 	tcase_add_test(tc, test_once_a_second);
+	tcase_add_test(tc, test_refusals);
+	tcase_add_test(tc, test_restored);
+	tcase_add_test(tc, test_messages_are_text);
 	tcase_add_test(tc, test_bounded);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);

@@ -19,11 +19,12 @@
 
 static const struct msg_hello hello = {WIRE_VERSION, 2, 3, UINT32_MAX, 5};
 static const struct msg_batch batch = {UINT64_MAX, INT64_MIN, WIRE_BATCH_ALONE, 1};
-static const struct msg_job job = {INT64_MAX, -2, 1769860800123456, 1769860700654321, 4, 3, 10,
+static const struct msg_job job = {INT64_MAX, -2, 1769860800123456, 1769860700654321, 4, 3, 10, 16383, UINT32_MAX,
 	T("ty\xff"), T("tenant"), T(""), T("{\"a\": 1}"), T("[2]")};
 static const struct msg_outcome outcome = {1, 2, 3, 4, -1, OUTCOME_UNSTARTED, JOBQ_CAUSE_DOWN, T("err\0or"), T("{}")};
 static const struct msg_ref ref = {INT64_MIN, INT64_MAX};
 static const struct msg_progress progress = {7, 8, 100000, T("page 4 of 10")};
+static const struct msg_begun begun = {9, 10, 3};
 static const struct msg_gate gate = {1, 30000000000, T("403")};
 
 static void text_eq(struct msg_text a, struct msg_text b)
@@ -41,6 +42,7 @@ static void put(struct buf *b, int kind)
 	case 3: msg_put_count(b, 1); msg_put_outcome(b, &outcome); break;
 	case 4: msg_put_count(b, 2); msg_put_ref(b, &ref); msg_put_ref(b, &ref); break;
 	case 5: msg_put_progress(b, &progress); break;
+	case 6: msg_put_count(b, 1); msg_put_begun(b, &begun); break;
 	default: msg_put_gate(b, &gate); break;
 	}
 }
@@ -49,7 +51,7 @@ static void check_job(const struct msg_job *m)
 {
 	ck_assert(m->id == job.id && m->token == job.token && m->deadline_us == job.deadline_us);
 	ck_assert(m->created_us == job.created_us);
-	ck_assert(m->attempt == 4 && m->max_retries == 3 && m->priority == 10);
+	ck_assert(m->attempt == 4 && m->max_retries == 3 && m->priority == 10 && m->tenant_word == 16383 && m->tier_word == UINT32_MAX);
 	text_eq(m->type, job.type);
 	text_eq(m->tenant, job.tenant);
 	text_eq(m->user_id, job.user_id);
@@ -103,6 +105,8 @@ static bool get(struct rd *r, int kind)
 	struct msg_job j;
 	struct msg_progress p;
 	struct msg_gate g;
+	struct msg_begun told;
+	uint32_t n;
 
 	switch (kind) {
 	case 0:
@@ -124,6 +128,8 @@ static bool get(struct rd *r, int kind)
 			return false;
 		text_eq(p.note, progress.note);
 		return p.id == 7 && p.token == 8 && p.percent_milli == 100000;
+	case 6:
+		return msg_get_count(r, &n) && n == 1 && msg_get_begun(r, &told) && told.id == 9 && told.token == 10 && told.units == 3;
 	default:
 		if (!msg_get_gate(r, &g))
 			return false;
@@ -330,8 +336,8 @@ int main(void)
 	int failed;
 
 	suite_add_tcase(suite, tc);
-	tcase_add_loop_test(tc, whole_and_every_prefix, 0, 7);
-	tcase_add_loop_test(tc, every_byte_spoilt, 0, 7);
+	tcase_add_loop_test(tc, whole_and_every_prefix, 0, 8);
+	tcase_add_loop_test(tc, every_byte_spoilt, 0, 8);
 	tcase_add_test(tc, impossible_jobs);
 	tcase_add_test(tc, impossible_outcomes);
 	tcase_add_test(tc, impossible_counts);

@@ -184,6 +184,41 @@ START_TEST(a_new_rate_keeps_what_is_owed)
 }
 END_TEST
 
+/* Of several limits all tokens are taken, or none. */
+START_TEST(all_or_none)
+{
+	static struct shm_limit a, b;
+	struct shm_limit *const both[] = {&a, &b};
+	int64_t now = clock_mono_ns();
+
+	shm_limit_set(&a, (struct rate){10, NS_PER_S}, 10);
+	shm_limit_set(&b, (struct rate){1, NS_PER_S}, 2);
+	ck_assert_int_eq(shm_limit_take_all(both, 2, 2, now), 0);
+	ck_assert_int_eq(shm_limit_take_all(both, 2, 1, now), NS_PER_S);
+	ck_assert_int_eq(shm_limit_take(&a, 8, now), 0); /* nothing of it was lost */
+	ck_assert_int_gt(shm_limit_take(&a, 1, now), 0);
+	ck_assert_int_eq(shm_limit_take_all(both, 0, 1, now), 0);
+}
+END_TEST
+
+/* A limit whose law has ended lets nothing through until it has another; what is owed stays. */
+START_TEST(a_law_ends)
+{
+	static struct shm_limit limit;
+	int64_t now = clock_mono_ns(), interval = NS_PER_S / 10;
+
+	shm_limit_set_until(&limit, interval, 5 * interval, now + NS_PER_S);
+	ck_assert_int_eq(shm_limit_take(&limit, 5, now), 0);
+	ck_assert_int_gt(shm_limit_take(&limit, 1, now + NS_PER_S), 0);
+	ck_assert_int_gt(shm_limit_wait(&limit, now + NS_PER_S), 0);
+	shm_limit_set_until(&limit, interval, 5 * interval, now + 2 * NS_PER_S);
+	ck_assert_int_eq(shm_limit_take(&limit, 5, now + NS_PER_S), 0);
+	ck_assert_int_eq(shm_limit_take(&limit, 1, now + NS_PER_S), interval);
+	shm_limit_set_until(&limit, interval, 5 * interval, 0);
+	ck_assert_int_eq(shm_limit_take(&limit, 5, now + 3600 * NS_PER_S), 0);
+}
+END_TEST
+
 /* Four processes ask for all they can get while the clock, one number for all of them, goes on by the microsecond. */
 START_TEST(many_processes_share_one_limit)
 {
@@ -248,6 +283,8 @@ int main(void)
 	Suite *suite = suite_create("shm_limit");
 	TCase *law = tcase_create("law"), *shared = tcase_create("shared");
 
+	tcase_add_test(law, all_or_none);
+	tcase_add_test(law, a_law_ends);
 	tcase_add_test(law, interval_is_rounded_up);
 	tcase_add_test(law, no_window_holds_more_than_rate_and_burst);
 	tcase_add_test(law, ten_million_takes_do_not_drift);

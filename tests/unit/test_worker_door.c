@@ -93,6 +93,38 @@ START_TEST(the_rate_limit_holds)
 }
 END_TEST
 
+/* 1 and 3 are of a tenant with one token an hour, 2 and 4 of nobody: 3 waits, 4 passes it. */
+START_TEST(a_tenants_limit_lets_others_pass)
+{
+	static const struct bed_job jobs[] = {{1, "{}"}, {2, "{}"}, {3, "{}"}, {4, "{}"}};
+	struct msg_begun begun;
+	uint32_t n;
+
+	bed_open(&b, "null");
+	b.limited[0] = 7;
+	b.limited[1] = 8;
+	shm_limit_set(&b.shm->global->words[7].limit, (struct rate){1, 3600 * NS_PER_S}, 1);
+	shm_limit_set(&b.shm->global->words[8].limit, (struct rate){1000, NS_PER_S}, 10);
+	bed_start(&b);
+	bed_accept(&b);
+	bed_batch(&b, 1, jobs, 4, 0);
+	struct rd r = bed_frame(&b, FRAME_BEGUN);
+	ck_assert(msg_get_count(&r, &n) && n == 1 && msg_get_begun(&r, &begun) && begun.id == 1 && begun.token == 1001 && begun.units == 1);
+	bed_outcomes(&b, out, 3);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_ne(out[i].id, 3);
+	ck_assert_int_gt(shm_limit_wait(&b.shm->global->words[7].limit, clock_mono_ns()), 0);
+	ck_assert_int_eq(shm_limit_take(&b.shm->global->words[8].limit, 9, clock_mono_ns()), 0); /* the job that waits has taken nothing */
+	bed_refs(&b, FRAME_ACK, (const int64_t[]){1, 2, 4}, 3);
+	shm_limit_set(&b.shm->global->words[7].limit, (struct rate){0, 0}, 1); /* the limit is lifted */
+	(void)bed_frame(&b, FRAME_BEGUN);
+	bed_outcomes(&b, out, 1);
+	ck_assert(out[0].id == 3 && out[0].kind == OUTCOME_DONE);
+	bed_refs(&b, FRAME_ACK, (const int64_t[]){3}, 1);
+	bed_stop(&b);
+}
+END_TEST
+
 START_TEST(a_closed_gate_gives_jobs_back)
 {
 	static const struct bed_job jobs[] = {{1, "{}"}, {2, "{}"}};
@@ -361,6 +393,7 @@ int main(void)
 	tcase_add_test(tc, nothing_begins_on_a_short_lease);
 	tcase_add_test(tc, a_lease_that_comes_late_is_waited_for);
 	tcase_add_test(tc, the_rate_limit_holds);
+	tcase_add_test(tc, a_tenants_limit_lets_others_pass);
 	tcase_add_test(tc, a_closed_gate_gives_jobs_back);
 	tcase_add_test(tc, nothing_begins_after_its_deadline);
 	tcase_add_test(tc, as_many_begin_as_have_a_connection);

@@ -170,6 +170,11 @@ void bed_send(struct bed *b, enum wire_type type, uint32_t generation, const str
 	buf_free(&out);
 }
 
+static uint32_t bed_word(const struct bed *b, int64_t id, int which)
+{
+	return id % 2 != 0 && b->limited[which] != 0 ? b->limited[which] : SHM_NO_WORD;
+}
+
 void bed_batch(struct bed *b, uint64_t batch_id, const struct bed_job *jobs, uint32_t n, uint32_t flags)
 {
 	struct msg_batch head = {.batch_id = batch_id, .token = 1000, .flags = flags, .count = n};
@@ -179,6 +184,7 @@ void bed_batch(struct bed *b, uint64_t batch_id, const struct bed_job *jobs, uin
 	for (uint32_t i = 0; i < n; i++) {
 		struct msg_job job = {
 			.id = jobs[i].id, .token = 1000 + jobs[i].id, .deadline_us = b->deadline_us, .attempt = 1, .max_retries = 3, .priority = 5,
+			.tenant_word = bed_word(b, jobs[i].id, 0), .tier_word = bed_word(b, jobs[i].id, 1),
 			.type = {"", 0}, .tenant = {"acme", 4}, .user_id = {"", 0}, .payload = {jobs[i].payload, strlen(jobs[i].payload)}, .result = {"", 0},
 		};
 		msg_put_job(&body, &job);

@@ -28,6 +28,7 @@ struct bed {
 	pid_t pid;
 	uint32_t generation;
 	int64_t deadline_us; /* of the jobs in the next batches */
+	uint32_t limited[2]; /* words of the tenant and the tier of jobs with odd ids; 0 = none */
 	struct buf in; /* read, not yet taken */
 };
 

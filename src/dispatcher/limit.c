@@ -1,0 +1,199 @@
+/*
+ * dispatcher/limit.c: limits of tenants and tiers, from the claim to the end of a job; see limit.h.
+ *
+ * Runs in the dispatcher. Owns queue->limits and the laws of the words. A claim asks here, for each tenant in its turn, how many of its
+ * rows may be claimed: as many as could be sent within HORIZON_NS, so that nothing of a limited tenant lies about in buffers or
+ * workers, and its backlog is neither claimed nor looked at while its limit is used up. The tat is read from the word before each
+ * answer: workers move it. Invariant: job->limited is set exactly while queue->limits counts the job; the words of such a job are
+ * in use. Losing the process loses the counts: the next one counts what it adopts as running.
+ */
+#include "config.h"
+
+#include "dispatcher/limit.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "dispatcher/dispatcher.h"
+#include "dispatcher/exceeded.h"
+#include "dispatcher/roster.h"
+#include "dispatcher/words.h"
+#include "shm/limit.h"
+
+#define HORIZON_NS (10 * NS_PER_MS) /* a claim and a hand-out take no longer: what is claimed earlier would only wait in a worker */
+#define NO_WORD_NS NS_PER_S         /* all words are in use: ask again */
+
+/* ---- words ---- */
+
+/* The bucket's word has its law, and the bucket the word's tat. false: there is no word to be had. */
+static bool synced(struct queue *queue, struct limit_bucket *bucket, char kind, const char *name)
+{
+	struct dispatcher *d = queue->d;
+	if (bucket->interval_ns <= 0)
+		return true;
+	if (bucket->word == 0) {
+		uint32_t word = words_get(d, queue->name, kind, name);
+		if (word == SHM_NO_WORD)
+			return false;
+		bucket->word = word + 1;
+	}
+	struct shm_limit *limit = words_limit(d, bucket->word - 1);
+	shm_limit_set_until(limit, bucket->interval_ns, bucket->burst_ns, 0);
+	bucket->tat_ns = atomic_load(&limit->tat_ns);
+	return true;
+}
+
+static struct limit_tenant *tenant_synced(struct queue *queue, const char *name, int64_t now_ns)
+{
+	struct limit_tenant *tenant = limits_tenant(&queue->limits, name, now_ns);
+	if (!synced(queue, &tenant->bucket, 't', name) || (tenant->tier && !synced(queue, &tenant->tier->bucket, 'r', tenant->tier->name)))
+		return NULL;
+	return tenant;
+}
+
+static void drop_word(void *arg, const struct limit_tenant *tenant)
+{
+	struct dispatcher *d = arg;
+	if (tenant->bucket.word != 0)
+		words_drop(d, tenant->bucket.word - 1);
+}
+
+static uint32_t word_of(const struct limit_bucket *bucket)
+{
+	return bucket->word == 0 || bucket->interval_ns <= 0 ? SHM_NO_WORD : bucket->word - 1;
+}
+
+void limit_words(const struct job *job, uint32_t *tenant_word, uint32_t *tier_word)
+{
+	const struct limit_tenant *tenant = job->limited;
+	*tenant_word = tenant ? word_of(&tenant->bucket) : SHM_NO_WORD;
+	*tier_word = tenant && tenant->tier ? word_of(&tenant->tier->bucket) : SHM_NO_WORD;
+}
+
+/* ---- the claim asks ---- */
+
+static int64_t db_of(const struct queue *queue, int64_t until_ns, int64_t now_ns)
+{
+	return until_ns == LIMITS_NEVER ? BACKLOG_NEVER : dispatcher_db_now_us(queue->d) + (until_ns - now_ns) / NS_PER_US + 1;
+}
+
+static int64_t grant(void *arg, const char *name, int64_t want, int64_t *until_us)
+{
+	struct queue *queue = arg;
+	int64_t now_ns = clock_mono_ns(), until_ns;
+	if (want <= 0) {
+		limits_unreserve(&queue->limits, name, -want);
+		return 0;
+	}
+	if (!tenant_synced(queue, name, now_ns)) {
+		*until_us = db_of(queue, now_ns + NO_WORD_NS, now_ns);
+		return 0;
+	}
+	int64_t n = limits_reserve(&queue->limits, name, want, now_ns, &until_ns);
+	if (n == 0) {
+		*until_us = db_of(queue, until_ns, now_ns);
+		exceeded_own(queue, name);
+	}
+	return n;
+}
+
+/* ---- a job's way ---- */
+
+void limit_claimed(struct job *job, bool reserved)
+{
+	int64_t now_ns = clock_mono_ns();
+	if (!job->queue->limited)
+		return;
+	if (!reserved)
+		limits_running(&job->queue->limits, job->tenant, now_ns);
+	job->limited = limits_tenant(&job->queue->limits, job->tenant, now_ns);
+	job->reserved = reserved;
+}
+
+void limit_begun(struct job *job, int64_t units)
+{
+	if (!job->limited || !job->reserved)
+		return;
+	job->reserved = false;
+	limits_sent(&job->queue->limits, job->tenant, units, clock_mono_ns());
+}
+
+void limit_ended(struct job *job)
+{
+	if (!job->limited)
+		return;
+	struct queue *queue = job->queue;
+	job->limited = NULL;
+	if (job->reserved)
+		limits_unreserve(&queue->limits, job->tenant, 1);
+	else if (limits_ended(&queue->limits, job->tenant))
+		backlog_bar_until(&queue->backlog, job->tenant, 0, dispatcher_db_now_us(queue->d));
+	job->reserved = false;
+}
+
+/* What was claimed before the queue had limits, or by the dispatcher before this one. */
+static void adopt(struct queue *queue)
+{
+	int64_t now_ns = clock_mono_ns();
+	struct job *job, *next;
+	HASH_ITER(hh, queue->d->jobs, job, next) {
+		if (job->queue != queue || job->limited || job->state == JOB_ENDED)
+			continue;
+		limits_running(&queue->limits, job->tenant, now_ns);
+		job->limited = limits_tenant(&queue->limits, job->tenant, now_ns);
+		(void)tenant_synced(queue, job->tenant, now_ns);
+	}
+}
+
+enum limit_kind limit_why(struct queue *queue, const char *tenant, int64_t *until_ns)
+{
+	int64_t now_ns = clock_mono_ns();
+	*until_ns = now_ns;
+	if (!queue->limited || !tenant_synced(queue, tenant, now_ns))
+		return LIMIT_NONE;
+	return limits_why(&queue->limits, tenant, now_ns, until_ns);
+}
+
+/* ---- all of them ---- */
+
+static void of_roster(void *arg, const char *tenant, struct limits_of *out)
+{
+	roster_limits(arg, tenant, out);
+}
+
+void limit_start(struct queue *queue)
+{
+	limits_init(&queue->limits, of_roster, queue);
+	queue->limits.horizon_ns = HORIZON_NS;
+}
+
+void limit_stop(struct queue *queue)
+{
+	limits_free(&queue->limits);
+}
+
+/* Bars that an old limit had set end: the next claim asks again. */
+static void lift_bars(struct queue *queue)
+{
+	struct lane_tenant *tenant, *next;
+	HASH_ITER(hh, queue->backlog.tenants, tenant, next)
+		backlog_bar_until(&queue->backlog, tenant->name, 0, dispatcher_db_now_us(queue->d));
+}
+
+void limit_reload(struct queue *queue)
+{
+	bool limited = roster_limited(queue);
+	if (!limited && !queue->limited)
+		return;
+	queue->limited = queue->limited || limited; /* what is counted must be counted to its end */
+	limits_reload(&queue->limits, clock_mono_ns());
+	adopt(queue);
+	backlog_set_grant(&queue->backlog, grant, queue);
+	lift_bars(queue);
+}
+
+void limit_second(struct dispatcher *d)
+{
+	for (size_t i = 0; i < d->nqueues; i++)
+		if (d->queues[i].limited)
+			limits_sweep(&d->queues[i].limits, clock_mono_ns(), drop_word, d);
+}
