@@ -179,4 +179,6 @@ void conf_check_queue(const struct conf_queue *queue, const struct conf_set *set
 		check_sms(&s);
 	else if (strcmp(queue->k.handler, "http") == 0)
 		check_http(&s);
+	else if (strcmp(queue->k.handler, "import") == 0)
+		conf_check_import(queue, set, errors);
 }

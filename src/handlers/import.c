@@ -28,7 +28,7 @@
 #include "pg/pool.h"
 #include "pg/sql.h"
 
-#define AWAY_NS (5 * NS_PER_S) /* before an import is tried again whose database went away */
+#define AWAY_NS NS_PER_S /* before an import is tried again whose database went away */
 
 static int import_open(const struct jobq_env *env, void **state, char *err, size_t errlen)
 {

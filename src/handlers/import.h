@@ -84,7 +84,7 @@ struct import_run {
 	struct import_fetch *fetch;
 
 	/* import_merge.c */
-	int64_t inserted, updated;
+	int64_t inserted, updated, unmerged; /* unmerged: staged, and found bad */
 	bool distinct;           /* the file holds a key twice: the last row counts */
 	struct import_range *stack;
 	size_t nstack, stack_room;

@@ -26,7 +26,7 @@
 
 static int open_beneath(int dir, const char *path, int flags, uint64_t resolve)
 {
-	const struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = resolve | RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+	const struct open_how how = {.flags = (unsigned)(flags | O_CLOEXEC), .resolve = resolve | RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
 
 	return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
 }

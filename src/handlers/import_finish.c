@@ -21,14 +21,13 @@
 static char *result_text(const struct import_run *run)
 {
 	json_t *errors = json_array();
-	int64_t bad = (int64_t)run->nbad, merged = run->inserted + run->updated, staged_bad = 0;
+	int64_t bad = (int64_t)run->nbad, good = run->rows - run->unmerged;
 
 	for (size_t i = 0; i < run->nbad && i < SHOWN; i++)
 		if (json_array_append_new(errors, json_pack("{s:I,s:s}", "line", (json_int_t)run->bad[i].line, "reason", run->bad[i].reason)) != 0)
 			mem_exhausted(0);
-	(void)staged_bad;
-	json_t *o = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "rows", (json_int_t)run->rows, "inserted", (json_int_t)run->inserted,
-		"updated", (json_int_t)run->updated, "ignored", (json_int_t)(run->rows - merged), "bad", (json_int_t)bad, "bytes", (json_int_t)run->read);
+	json_t *o = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "rows", (json_int_t)(good + bad), "inserted", (json_int_t)run->inserted,
+		"updated", (json_int_t)run->updated, "ignored", (json_int_t)(good - run->inserted - run->updated), "bad", (json_int_t)bad, "bytes", (json_int_t)run->read);
 	if (run->nbad > 0 && json_object_set(o, "errors", errors) != 0)
 		mem_exhausted(0);
 	char *text = json_dumps(o, JSON_COMPACT);

@@ -52,6 +52,12 @@ static void push(struct import_run *run, int64_t first, int64_t last)
 	run->stack[run->nstack++] = (struct import_range){.first = first, .last = last};
 }
 
+/* Undoes what was sent since the savepoint; false: the run has ended. */
+static bool undo_part(struct import_run *run)
+{
+	return import_send(run, "ROLLBACK TO SAVEPOINT part", false, nothing) && import_send(run, "RELEASE SAVEPOINT part", false, nothing);
+}
+
 /* ---- the bad row, and what about it is bad ---- */
 
 static void answer_row(void *arg, const struct pg_result *result)
@@ -66,10 +72,12 @@ static void answer_row(void *arg, const struct pg_result *result)
 	}
 	if (PQntuples(result->res) == 1)
 		row = pg_get_text(result->res, 0, 0, &len);
-	if (import_read_bad(run, run->range.first, run->reason, row, len))
+	if (import_read_bad(run, run->range.first, run->reason, row, len)) {
+		run->unmerged++;
 		next_part(run);
-	else
+	} else {
 		import_fail(run, "%s", run->failed);
+	}
 }
 
 static void bad_row(struct import_run *run)
@@ -85,7 +93,11 @@ static void answer_probe(void *arg, const struct pg_result *result)
 {
 	struct import_run *run = arg;
 
-	if (!import_send(run, result->status == PG_OK ? "RELEASE SAVEPOINT part" : "ROLLBACK TO SAVEPOINT part", false, nothing))
+	if (result->status == PG_LOST) {
+		import_sql_failed(run, result, "looking at a bad row");
+		return;
+	}
+	if (result->status == PG_OK ? !import_send(run, "RELEASE SAVEPOINT part", false, nothing) : !undo_part(run))
 		return;
 	if (result->status == PG_OK) {
 		run->probe++;
@@ -124,7 +136,7 @@ static void part_failed(struct import_run *run, const struct pg_result *result)
 	const struct import_range r = run->range;
 	int64_t middle = r.first + (r.last - r.first) / 2;
 
-	if (!import_send(run, "ROLLBACK TO SAVEPOINT part", false, nothing))
+	if (!undo_part(run))
 		return;
 	if (r.first < r.last) {
 		push(run, middle + 1, r.last);

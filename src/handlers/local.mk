@@ -8,6 +8,13 @@ libhandlers_a_SOURCES = \
 	src/handlers/gsm.c src/handlers/gsm.h \
 	src/handlers/headers.c src/handlers/headers.h \
 	src/handlers/http.c src/handlers/http.h \
+	src/handlers/import.c src/handlers/import.h \
+	src/handlers/import_file.c src/handlers/import_finish.c src/handlers/import_merge.c \
+	src/handlers/import_plan.c src/handlers/import_plan.h \
+	src/handlers/import_read.c \
+	src/handlers/import_spec.c src/handlers/import_spec.h \
+	src/handlers/import_split.c src/handlers/import_split.h \
+	src/handlers/import_start.c src/handlers/import_url.c \
 	src/handlers/law.c src/handlers/law.h \
 	src/handlers/null.c \
 	src/handlers/registry.c src/handlers/registry.h \
