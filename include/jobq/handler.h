@@ -39,6 +39,7 @@ struct jobq_job {
 	size_t result_len;
 	int64_t deadline_us; /* database time, microseconds since 1970; 0 = none */
 	int64_t created_us;  /* the same clock: when it was enqueued */
+	int64_t run;         /* 0; another number when a producer has replaced the job after it had begun */
 	int priority;        /* 1, 2, 5, 10 */
 	int attempt;         /* 1 = the first */
 	int max_retries;
@@ -112,7 +113,8 @@ void jobq_end_error(struct jobq_job *job, enum jobq_outcome_kind kind, int64_t a
 void jobq_progress(struct jobq_job *job, double percent, const char *note);
 /* The receiver refuses all of us (wrong credentials; `retry_ns` = when to probe): loud, and burns nothing. Then end the job SNOOZE. */
 void jobq_gate(struct jobq_job *job, int64_t retry_ns, const char *reason);
-/* The same text on every attempt of this job: "<installation>-<id>". Valid until the next call. */
+/* The same text on every attempt of this job: "<installation>-<id>"; another one when it runs again with what a producer has
+ * put in its place. Valid until the next call. */
 const char *jobq_idempotency_key(const struct jobq_job *job);
 
 /* handlers by name (src/handlers/registry.c); NULL if there is none */

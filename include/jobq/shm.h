@@ -148,7 +148,7 @@ struct shm_trend { /* dispatcher: the counters as they stood at the end of one m
 	shm_i64 at_mono_ns;
 	shm_u64 completed, errors, sent, exceeded;
 	shm_u64 batches, busy_us;               /* of the histogram batch_us: its count and sum */
-	shm_u64 active_s, added, overflows;
+	shm_u64 active_s, backlog_s, backlog_jobs;
 	shm_u64 pending;                        /* then */
 	shm_u32 buffer_peak, pad;               /* percent of the buffer, the most in that minute */
 };
@@ -198,6 +198,7 @@ struct shm_queue {
 	/* dispatcher: what metrics and reports are made of (shm/metrics.h, shm/report.h) */
 	shm_u64 minute_milli;                   /* as throughput_milli, over the last 60 s */
 	shm_u64 active_s;                       /* seconds with due or unfinished jobs */
+	shm_u64 backlog_s, backlog_jobs;        /* seconds from whose beginning to whose end due jobs waited; and the jobs completed in these */
 	shm_i64 flushed_real_us[SHM_FLUSHES];   /* the last batch handed out for that reason, to the second; 0 = none */
 	shm_i64 batch_target_ns;                /* what the report measures against; 0 = nothing */
 	shm_u64 throughput_target_milli;

@@ -225,6 +225,7 @@ void conf_layer_apply(struct conf *conf, struct conf_raw *raw)
 	check_settings(raw);
 	fill(raw, &private->plain, &conf->jobqd, CONF_IN_JOBQD, NULL, "");
 	fill(raw, &private->plain, &conf->tenants, CONF_IN_TENANTS, NULL, "");
+	fill(raw, &private->plain, &conf->report, CONF_IN_REPORT, NULL, "");
 	conf->queues = xcalloc(raw->nqueues + 1, sizeof *conf->queues);
 	private->queues = xcalloc(raw->nqueues + 1, sizeof *private->queues);
 	for (size_t i = 0; i < raw->nqueues; i++) {

@@ -115,6 +115,8 @@ void conf_print_sample(FILE *out)
 	print_section(&text, CONF_IN_JOBQD, NULL);
 	buf_puts(&text, "\n# Where tenants come from.\n[tenants]\n");
 	print_section(&text, CONF_IN_TENANTS, NULL);
+	buf_puts(&text, "\n# Reports in the log.\n[report]\n");
+	print_section(&text, CONF_IN_REPORT, NULL);
 	buf_puts(&text, "\n# Defaults for all queues; each may have its own in its section.\n[queue *]\n");
 	print_section(&text, CONF_IN_QUEUE, NULL);
 	for (size_t i = 0; i < conf_nhandlers; i++) {

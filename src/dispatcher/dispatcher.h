@@ -77,6 +77,7 @@ struct job {
 	struct worker *worker;   /* ASSIGNED and ENDED: who holds it; NULL when it is gone */
 	uint32_t slot, slot_generation; /* ASSIGNED: of the worker, known even before it says hello again */
 	int64_t run_at_us, due_us, deadline_us, created_us;
+	int64_t run;             /* tied: what tells this run of the job from those before a replacement; 0 = nothing */
 	int retry_count, max_retries;   /* max_retries resolved */
 	int crashes;
 	enum job_state state;
@@ -85,6 +86,8 @@ struct job {
 	struct limit_tenant *limited; /* limit.c counts it; NULL: it does not */
 	bool maybe_committed;    /* ENDED: its handler's COMMIT got no answer, and nothing of it was seen so far */
 	bool by_itself;          /* ENDED: a statement failed over some value: write it in one of its own */
+	bool tied;               /* it has a unique key or a notify channel: its end is more than its row (jobq.finish_tied) */
+	int64_t busy_until_ns;   /* ENDED, tied: somebody holds its row; not written before */
 	uint64_t batch_id;
 	/* progress, until written */
 	bool progress_new;
@@ -158,9 +161,10 @@ struct queue {
 	int64_t counted_pending, counted_scheduled, counted_held; /* last exact count */
 	int64_t oldest_due_us;
 	struct exceeded *exceeded; /* exceeded.c: who ran into a rate limit */
-	struct {                 /* trend.c: flushes that it has seen, and the most of the buffer, in percent, in this minute */
-		uint64_t flushes[FLUSH_REASONS];
+	struct {                 /* trend.c: what it has seen; peak: the most of the buffer in this minute, in percent */
+		uint64_t flushes[FLUSH_REASONS], completed;
 		unsigned peak;
+		bool waited;     /* due jobs waited when the second began */
 	} seen;
 };
 
@@ -229,7 +233,7 @@ struct dispatcher {
 	struct buf control_in, control_out;
 	/* when periodic work is due, mono ns */
 	int64_t next_second_ns, next_scan_ns, next_count_ns, next_sweep_ns, next_upkeep_ns, next_tick_ns, next_schema_ns, next_unserved_ns, next_own_ns, next_heads_ns, next_roster_ns;
-	bool sweeping, counting, ticking, upkeeping, checking, listing, reading_heads, roster_reading;
+	bool sweeping, counting, ticking, expiring, upkeeping, checking, listing, reading_heads, roster_reading;
 };
 
 /* dispatcher.c */
@@ -243,8 +247,9 @@ bool dispatcher_may_claim(const struct dispatcher *d);
 
 /* job.c */
 struct job_row { /* a row as the claim or the recovery returned it */
-	int64_t id, token, run_at_us, created_at_us, deadline_us;
+	int64_t id, token, run_at_us, created_at_us, deadline_us, run;
 	int priority, retry_count, max_retries, crashes; /* max_retries -1 = the queue's */
+	bool tied;
 	const char *tenant, *type, *user_id, *payload, *prior;
 	size_t tenant_len, type_len, user_id_len, payload_len, prior_len;
 };

@@ -66,6 +66,8 @@ static void copy_numbers(const struct dispatcher *d, struct job *job, const stru
 	job->retry_count = row->retry_count;
 	job->max_retries = row->max_retries >= 0 || !conf ? row->max_retries : (int)conf->k.max_retries;
 	job->crashes = row->crashes;
+	job->tied = row->tied;
+	job->run = row->run;
 	job->item.priority = (uint8_t)(row->priority < 0 || row->priority > 255 ? 255 : row->priority);
 	job->item.suspect = row->crashes > 0;
 	job->item.due_ns = mono_of(d, job->due_us);

@@ -28,7 +28,7 @@ static struct buffer_law waits_of(const struct queue *queue)
 	return (struct buffer_law){.batch = (size_t)queue->batch_size, .mixed = k->group_by == CONF_GROUP_BY_NONE,
 		.timeout_ns = {[BUFFER_NORMAL] = k->batch_timeout, [BUFFER_HIGH] = early ? k->batch_timeout_high : k->batch_timeout,
 			[BUFFER_URGENT] = early ? k->batch_timeout_urgent : k->batch_timeout},
-		.max_age_ns = k->buffer_max_age, .aging_ns = k->aging,
+		.max_age_ns = k->buffer_max_age, .deadline_margin_ns = k->batch_target > NS_PER_S ? k->batch_target : NS_PER_S, .aging_ns = k->aging,
 		.max_entries = (size_t)k->buffer_max, .max_bytes = (size_t)k->buffer_max_bytes};
 }
 

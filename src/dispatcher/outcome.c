@@ -130,7 +130,7 @@ static void measure(struct dispatcher *d, struct job *job, const struct msg_outc
 	int64_t due_real_us = job->due_us - d->db_offset_us;
 	shm_hist_add(&job->queue->shm->pickup_us, begun_real_us - due_real_us);
 	job->run_ms = (double)(m->ended_ns - m->begun_ns) / (double)NS_PER_MS;
-	exceeded_sent(job->queue, job->tenant, 1);
+	exceeded_sent(job->queue, job->tenant, m->units);
 }
 
 static void log_outcome(struct dispatcher *d, const struct job *job, const char *outcome)
@@ -172,7 +172,7 @@ void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome 
 	job_unassign(d, job);
 	measure(d, job, m);
 	if (m->begun_ns > 0)
-		limit_begun(job, 1); /* a worker of a connection that broke did not say so */
+		limit_begun(job, m->units); /* a worker of a connection that broke did not say so */
 	if (kind == OUTCOME_UNSTARTED || kind == OUTCOME_CANCELLED) {
 		unstarted_or_cancelled(d, job, kind);
 		return;

@@ -1,9 +1,9 @@
 /*
- * dispatcher/tick.c: what people asked for (cancels, pauses) is read, what jobs report (progress, running) is written.
+ * dispatcher/tick.c: what people asked for (cancels, pauses) is read, what jobs report (progress, running) is written; deadlines pass.
  *
  * Runs in the dispatcher. Cancels and pauses are rows; they are read once a second while jobs are in flight, else with the poll, and at once
  * on a "!" notification. Progress of many jobs goes out in one statement a second. A job that outlives a heartbeat
- * (a third of the lease) is marked `running`.
+ * (a third of the lease) is marked `running`. Waiting jobs whose deadline has passed are ended by the database, some at a time.
  */
 #include "config.h"
 
@@ -17,6 +17,7 @@
 #include "shm/cell.h"
 
 #define PROGRESS_MAX 500
+#define EXPIRE_MAX 1000 /* waiting jobs ended in one statement */
 
 /* ---- cancels and pauses ---- */
 
@@ -91,6 +92,37 @@ static void apply_pauses(struct dispatcher *d, const PGresult *res)
 	}
 }
 
+/* ---- deadlines ---- */
+
+static void expired(void *arg, const struct pg_result *result)
+{
+	struct dispatcher *d = arg;
+	int64_t all = 0;
+	d->expiring = false;
+	if (result->status != PG_OK) {
+		if (result->status != PG_LOST)
+			log_warn("jobs whose deadline has passed are ended later: %s", result->error);
+		return;
+	}
+	for (int row = 0; row < PQntuples(result->res); row++) {
+		struct queue *queue = dispatcher_queue(d, pg_get_text(result->res, row, 0, NULL));
+		int64_t n = pg_get_int8(result->res, row, 1);
+		all += n;
+		for (int64_t i = 0; queue && i < n; i++)
+			counts_ended(queue, COUNTER_failed);
+		if (queue)
+			queue->counted_pending -= n;
+	}
+	if (all >= EXPIRE_MAX) /* there may be more */
+		d->next_tick_ns = 0;
+}
+
+static void expire(struct dispatcher *d)
+{
+	pg_param_int4(db_params(d), EXPIRE_MAX);
+	d->expiring = d->expiring || db_send(d, DB_ADMIN, "expire", expired, d);
+}
+
 static void tick_answer(void *arg, const struct pg_result *result)
 {
 	struct dispatcher *d = arg;
@@ -100,13 +132,17 @@ static void tick_answer(void *arg, const struct pg_result *result)
 			log_error("cancels and pauses cannot be read: %s", result->error);
 		return;
 	}
-	bool others = false;
+	bool others = false, late = false;
 	for (int row = 0; row < PQntuples(result->res); row++)
 		if (*pg_get_text(result->res, row, 0, NULL) == 'c' && !cancel_job(d, pg_get_int8(result->res, row, 1)))
 			others = true;
+		else if (*pg_get_text(result->res, row, 0, NULL) == 'd')
+			late = true;
 	db_params(d);
 	if (others && !db_send(d, DB_ADMIN, "cancels_settle", settled, d))
 		log_debug("cancel requests of waiting jobs are settled later");
+	if (late)
+		expire(d);
 	apply_pauses(d, result->res);
 	d->pauses_read = true;
 	dispatcher_pump(d);

@@ -43,7 +43,7 @@ static void batch_job(struct batch *b, struct job *job, const struct msg_job *m,
 	job->batch = b;
 	job->state = JOB_QUEUED;
 	job->pub = (struct jobq_job){
-		.id = m->id, .token = m->token, .deadline_us = m->deadline_us, .created_us = m->created_us,
+		.id = m->id, .token = m->token, .deadline_us = m->deadline_us, .created_us = m->created_us, .run = m->run,
 		.priority = m->priority, .attempt = (int)m->attempt, .max_retries = (int)m->max_retries,
 		.batch = &b->pub, .payload_len = m->payload.len, .result_len = m->result.len,
 	};

@@ -111,7 +111,10 @@ const char *jobq_idempotency_key(const struct jobq_job *pub)
 
 	if (w->installation[0] == '\0')
 		service_open(w); /* the dispatcher had not met the database when we started */
-	if (snprintf(w->key, sizeof w->key, "%s-%lld", w->installation, (long long)pub->id) < 0)
+	int len = snprintf(w->key, sizeof w->key, "%s-%lld", w->installation, (long long)pub->id);
+	if (len > 0 && (size_t)len < sizeof w->key && pub->run != 0) /* a receiver must not take it for what it has got already */
+		len = snprintf(w->key + len, sizeof w->key - (size_t)len, "-%lld", (long long)pub->run);
+	if (len < 0)
 		return "";
 	return w->key;
 }

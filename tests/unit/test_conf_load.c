@@ -320,6 +320,21 @@ START_TEST(tenants_have_a_section)
 }
 END_TEST
 
+START_TEST(reports_have_a_section)
+{
+	struct conf *c = fixture_load("[report]\ninterval = 10min\n[queue null]\n");
+
+	ck_assert_int_eq(c->report.interval, INT64_C(600000000000));
+	ck_assert_str_eq(fixture_origin(c, "report.interval"), "@/c.conf:2");
+	ck_assert_int_eq(c->queues[0]->k.throughput_target.count, 10);
+	ck_assert_int_eq(fixture_load("[queue null]\nthroughput_target = off\n")->queues[0]->k.throughput_target.count, 0);
+	ck_assert_int_eq(fixture_load("[report]\ninterval = off\n")->report.interval, 0);
+	ck_assert_int_eq(fixture_load("")->report.interval, 0);
+	fixture_env[0] = (char *)"JOBQ_REPORT_INTERVAL=1s";
+	ck_assert_int_eq(fixture_load("")->report.interval, INT64_C(1000000000));
+}
+END_TEST
+
 START_TEST(the_later_layer_wins_and_says_so)
 {
 	struct conf *c;
@@ -529,6 +544,7 @@ int main(void)
 	tcase_add_test(tc, pools_have_sections_of_their_own);
 	tcase_add_test(tc, old_variables_are_defaults_for_every_queue);
 	tcase_add_test(tc, tenants_have_a_section);
+	tcase_add_test(tc, reports_have_a_section);
 	tcase_add_test(tc, the_later_layer_wins_and_says_so);
 	tcase_add_test(tc, a_list_is_taken_from_one_layer);
 	tcase_add_test(tc, includes_are_relative_and_later_wins);
