@@ -116,6 +116,7 @@ END_TEST
 /* Queues that the sample shows, but whose handlers want more than defaults. */
 static const char *const needs[][2] = {
 	{"[queue http]", "url = http://127.0.0.1/hook"},
+	{"[queue import]", "tables = products\nimport_dir = /srv"},
 };
 
 static const char *need(const char *line)
