@@ -6,7 +6,7 @@
  * conf_tenants, one of [report] one of struct conf_report; the name is the key. Field types: DURATION int64_t ns; SIZE int64_t bytes;
  * INT int64_t; BOOL bool; RATE struct rate (count 0 = none); BACKOFF struct backoff; ENUM int (constants CONF_<KEY>_<CHOICE>);
  * STRING const char * (never NULL; "" = not set); SECRET const char * (resolved from file: or env:, masked when printed);
- * LIST of name: value lines (headers): const char *, one per line.
+ * LIST of name: value lines (headers), VARS of NAME=value lines (env): const char *, one per line.
  * A DURATION, SIZE or INT without default is 0. Every value knows its origin ("built in", "preset standard", "jobqd.conf:12",
  * "[queue *] …", "environment JOBQ_…").
  */

@@ -23,6 +23,7 @@
 #define CONF_C_PATH(key) const char *key;
 #define CONF_C_SECRET(key) const char *key;   /* resolved */
 #define CONF_C_LIST(key) const char *key;     /* one item a line */
+#define CONF_C_VARS(key) const char *key;     /* one NAME=value a line */
 
 #define CONF_FIELD_NOW(section, type, key) CONF_IN_##section(type, key)
 #define CONF_FIELD_LATER(section, type, key)

@@ -107,6 +107,11 @@ bool conf_table_applies(const struct conf_key *key, const char *handler)
 	return false;
 }
 
+bool conf_table_several(const struct conf_key *key)
+{
+	return key->type == CONF_T_LIST || key->type == CONF_T_VARS;
+}
+
 bool conf_table_optional(const struct conf_key *key)
 {
 	return key->def[0] == '\0' || key->def[0] == '=';

@@ -105,6 +105,15 @@ static void snooze(struct dispatcher *d, struct job *job, int64_t after_ns)
 	back(d, job, (after_ns < 0 ? SNOOZE_DEFAULT_NS : after_ns) / NS_PER_US, 0);
 }
 
+/* It, or one of those beside it, broke what handled them: alone it will show. */
+static void suspect(struct dispatcher *d, struct job *job)
+{
+	if (job->queue)
+		counter_add(job->queue, COUNTER_snoozed, 1);
+	job->new_crashes = job->crashes > 0 ? job->crashes : 1;
+	back(d, job, 0, 0);
+}
+
 /* Begun, and nobody knows how it ended: is that `uncertain`? Only for handlers whose effect leaves this machine. */
 static bool holds_uncertain(const struct job *job)
 {
@@ -195,6 +204,8 @@ void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome 
 		snooze(d, job, m->after_ns);
 	else if (kind == OUTCOME_UNCERTAIN)
 		uncertain(d, job, m->after_ns);
+	else if (kind == OUTCOME_SUSPECT)
+		suspect(d, job);
 	else if (kind == OUTCOME_FAIL)
 		finish(d, job, END_FAILED);
 	else {

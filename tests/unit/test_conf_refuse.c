@@ -15,6 +15,7 @@ struct expect {
 	const char *text, *why;
 };
 
+#define EXEC "[queue exec]\ncommand = /x\n"
 #define SMS "[queue sms]\ngateway_url = http://h/\ngateway_user = u\n"
 
 #define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -59,8 +60,8 @@ static const struct expect cases[] = {
 	{"[jobqd]\nlease = 5s\n[queue null]\n[jobqd]\nlease = 6s", "@/c.conf:5: key \"lease\" is given twice; first at @/c.conf:2"},
 	{"[jobqd]\nnode = \"a\x01\"", "@/c.conf:2: the line holds a control character"},
 	{"[jobqd]\nnode = \xe4", "@/c.conf:2: the line is not UTF-8"},
-	{"[queue smss]", "@/c.conf:1: the handler is the queue's name, but \"smss\" is not one of null, sleep, sms, import, http; did you mean \"sms\"? (set `handler`)"},
-	{"[queue a]\nhandler = slep", "@/c.conf:2: handler \"slep\" is not one of null, sleep, sms, import, http; did you mean \"sleep\"?"},
+	{"[queue smss]", "@/c.conf:1: the handler is the queue's name, but \"smss\" is not one of null, sleep, sms, import, exec, http; did you mean \"sms\"? (set `handler`)"},
+	{"[queue a]\nhandler = slep", "@/c.conf:2: handler \"slep\" is not one of null, sleep, sms, import, exec, http; did you mean \"sleep\"?"},
 	{"[queue email]", "@/c.conf:1: handler \"email\" is not in this version"},
 	{"[queue *]\nhandler = ai\n[queue a]\n[queue b]", "@/c.conf:2: handler \"ai\" is not in this version"},
 	{"[queue http]", "@/c.conf:1: queue \"http\" needs url, the URL of its web hook"},
@@ -102,6 +103,16 @@ static const struct expect cases[] = {
 	{"[queue null]\nbuffer_max_bytes = 5XB", "@/c.conf:2: buffer_max_bytes: \"5XB\" is not a size, such as 64kB, 16MB or 1GB"},
 	{"[queue null]\nretry_backoff = slow", "@/c.conf:2: retry_backoff: \"slow\" is not a backoff, such as exponential 5s..1h, linear 10s..10min or fixed 10s"},
 	{"[queue *]\nworkers = 0\n[queue null]\n[queue sleep]", "@/c.conf:2: workers: 0 is too small: 1 to 64 processes"},
+	{"[queue exec]\nmode = persistent", "@/c.conf:1: queue \"exec\" needs command, the absolute path of its program"},
+	{"[queue exec]\ncommand = python3 x.py", "@/c.conf:2: command: \"python3\" is not an absolute path"},
+	{"[queue exec]\ncommand = /x 'a", "@/c.conf:2: command: a single quote is not closed"},
+	{EXEC "mode = single", "@/c.conf:3: mode: of the handler exec it is persistent, batch or once"},
+	{EXEC "rlimit_cpu = 1500ms", "@/c.conf:3: rlimit_cpu is counted in whole seconds"},
+	{EXEC "env = A: b", "@/c.conf:3: env: expected NAME=value, the name of letters, digits and _"},
+	{EXEC "env = 1A=b", "@/c.conf:3: env: expected NAME=value, the name of letters, digits and _"},
+	{EXEC "env = A=********", "@/c.conf:3: env: the value is masked; write the value itself"},
+	{EXEC "rlimit_nofile = 2", "@/c.conf:3: rlimit_nofile: 2 is too small: 3 to 1048576 descriptors"},
+	{"[queue null]\ncommand = /x", "@/c.conf:2: key \"command\" belongs to handler exec, but queue \"null\" has handler \"null\""},
 	/* values that do not fit each other */
 	{"[jobqd]\npoll_min = 6s", "@/c.conf:2: poll_min is above poll_max (5s, built in)"},
 	{"[queue null]\nbatch_min = 30", "@/c.conf:2: batch_min 30 (@/c.conf:2) is above batch_size 25 (built in)"},
@@ -144,7 +155,7 @@ static const struct expect cases[] = {
 	{"[jobqd]\nlease = 1s\nx\n[nothing]\n[queue null]\nworkers = 0\nhandler = zzz\n[queue sms]\n",
 		"@/c.conf:3: expected `key = value`, `[section]`, `%include FILE` or a comment\n@/c.conf:4: unknown section \"nothing\"\n"
 		"@/c.conf:2: lease: 1s is too small: 2s to 10min\n@/c.conf:6: workers: 0 is too small: 1 to 64 processes\n"
-		"@/c.conf:7: handler \"zzz\" is not one of null, sleep, sms, import, http\n@/c.conf:8: queue \"sms\" needs gateway_url, the URL of its SMS gateway\n"
+		"@/c.conf:7: handler \"zzz\" is not one of null, sleep, sms, import, exec, http\n@/c.conf:8: queue \"sms\" needs gateway_url, the URL of its SMS gateway\n"
 		"@/c.conf:8: queue \"sms\" needs gateway_user, as its driver is kannel"},
 };
 
