@@ -238,6 +238,11 @@ unit_shm_metrics_SOURCES = tests/unit/test_shm_metrics.c
 unit_shm_metrics_CFLAGS = $(UNIT_CFLAGS)
 unit_shm_metrics_LDADD = libshm.a libbase.a $(UNIT_LIBS)
 
+check_PROGRAMS += unit_email
+unit_email_SOURCES = tests/unit/test_email.c
+unit_email_CFLAGS = $(UNIT_CFLAGS)
+unit_email_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+
 # lines and branches of src/queue that the unit programs run; fails below 95% and 90%
 dist_check_SCRIPTS += tests/unit/coverage.sh
 .PHONY: coverage

@@ -183,4 +183,6 @@ void conf_check_queue(const struct conf_queue *queue, const struct conf_set *set
 		conf_check_import(queue, set, errors);
 	else if (strcmp(queue->k.handler, "exec") == 0)
 		conf_check_exec(queue, set, errors);
+	else if (strcmp(queue->k.handler, "email") == 0)
+		conf_check_email(queue, set, errors);
 }

@@ -12,7 +12,13 @@
 #include "jobq/handler.h"
 
 static const struct jobq_handler *const handlers[] = {
-	&handler_exec, &handler_import, &handler_null, &handler_sleep, &handler_sms, &handler_webhook,
+	&handler_email,
+	&handler_exec,
+	&handler_import,
+	&handler_null,
+	&handler_sleep,
+	&handler_sms,
+	&handler_webhook,
 };
 
 const struct jobq_handler *jobq_handler_find(const char *name)
