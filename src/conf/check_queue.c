@@ -194,6 +194,10 @@ void conf_check_queue(const struct conf_queue *queue, const struct conf_set *set
 		check_http(&s);
 	else if (strcmp(queue->k.handler, "sync") == 0)
 		check_sync(&s);
+	else if (strcmp(queue->k.handler, "import") == 0)
+		conf_check_import(queue, set, errors);
 	else if (strcmp(queue->k.handler, "exec") == 0)
 		conf_check_exec(queue, set, errors);
+	else if (strcmp(queue->k.handler, "email") == 0)
+		conf_check_email(queue, set, errors);
 }

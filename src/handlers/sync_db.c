@@ -118,14 +118,14 @@ static void take_look(struct sync_run *run, const PGresult *res)
 		run->state = json_object();
 	}
 	run->waits = pg_get_int4(res, 0, 4);
-	run->horizon = pg_get_int8(res, 0, 5);
+	run->horizon = pg_get_int8(res, 0, 6);
 }
 
 static void on_look(void *arg, const struct pg_result *result)
 {
 	struct sync_run *run = arg;
 	struct pg_stmt stmt;
-	char text[400];
+	char text[900];
 
 	if (result->status == PG_SCHEMA) {
 		sync_fail(run, "the pool's database has no jobq.sync_look that its user may call: run `jobqctl migrate` there, and see docs/sync.md (%.200s)",
@@ -137,8 +137,8 @@ static void on_look(void *arg, const struct pg_result *result)
 	take_look(run, result->res);
 	double wait_s = pg_get_float8(result->res, 0, 3);
 	if (wait_s > 0) {
-		if (snprintf(text, sizeof text, "%.200s is left alone for %.0f s more: it asked for that, or failed %d times", run->spec->host, wait_s,
-				run->waits) < 0)
+		if (snprintf(text, sizeof text, "%.200s is left alone for %.0f s more, after %d failures: %.600s", run->spec->host, wait_s, run->waits,
+				pg_get_text(result->res, 0, 5, NULL)) < 0)
 			text[0] = '\0';
 		sync_end(run, OUTCOME_SNOOZE, (int64_t)(wait_s * (double)NS_PER_S), text);
 		return;
@@ -326,6 +326,7 @@ static void send_wait(struct sync_run *run)
 
 	source_params(run);
 	pg_param_text(&run->params, run->spec->host);
+	pg_param_text(&run->params, run->error);
 	if (run->after_ns < 0)
 		pg_param_null(&run->params);
 	else if (snprintf(seconds, sizeof seconds, "%.3f", (double)run->after_ns / (double)NS_PER_S) > 0)

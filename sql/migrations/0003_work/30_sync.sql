@@ -22,17 +22,18 @@ CREATE TABLE jobq.sync_waits (
     host      text        NOT NULL,
     until     timestamptz NOT NULL,
     times     int         NOT NULL DEFAULT 1,
+    reason    text        NOT NULL,
     PRIMARY KEY (queue, tenant_id, host)
 );
 
 -- What a sync must know before it begins; one row, always. horizon: every transaction below it is over.
 CREATE FUNCTION jobq.sync_look(queue text, tenant_id text, source text, host text,
-    OUT installation text, OUT seq bigint, OUT state jsonb, OUT wait_seconds double precision, OUT waits int, OUT horizon bigint)
+    OUT installation text, OUT seq bigint, OUT state jsonb, OUT wait_seconds double precision, OUT waits int, OUT reason text, OUT horizon bigint)
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT i.id, coalesce(s.seq, 0), s.state, greatest(0, extract(epoch FROM w.until - clock_timestamp()))::float8, coalesce(w.times, 0),
-        pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+        coalesce(w.reason, ''), pg_snapshot_xmin(pg_current_snapshot())::text::bigint
     FROM jobq.installation i
     LEFT JOIN jobq.sync_state s ON s.queue = sync_look.queue AND s.tenant_id = sync_look.tenant_id AND s.source = sync_look.source
     LEFT JOIN jobq.sync_waits w ON w.queue = sync_look.queue AND w.tenant_id = sync_look.tenant_id AND w.host = sync_look.host
@@ -58,13 +59,14 @@ END $$;
 
 -- A host is to be left alone, for the seconds that it asked for, or (NULL) 1 s, doubling to 5 min; says for how long. What fails while a
 -- wait is on makes it no longer.
-CREATE FUNCTION jobq.sync_wait(queue text, tenant_id text, host text, seconds double precision DEFAULT NULL) RETURNS double precision
+CREATE FUNCTION jobq.sync_wait(queue text, tenant_id text, host text, reason text, seconds double precision DEFAULT NULL) RETURNS double precision
 LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-    INSERT INTO jobq.sync_waits AS w (queue, tenant_id, host, until)
-    VALUES (sync_wait.queue, sync_wait.tenant_id, sync_wait.host, clock_timestamp() + make_interval(secs => coalesce(seconds, 1)))
+    INSERT INTO jobq.sync_waits AS w (queue, tenant_id, host, until, reason)
+    VALUES (sync_wait.queue, sync_wait.tenant_id, sync_wait.host, clock_timestamp() + make_interval(secs => coalesce(seconds, 1)), left(sync_wait.reason, 600))
     ON CONFLICT (queue, tenant_id, host) DO UPDATE SET
+        reason = excluded.reason,
         times = CASE WHEN w.until > clock_timestamp() THEN w.times ELSE least(w.times + 1, 20) END,
         until = CASE
             WHEN seconds IS NOT NULL THEN greatest(w.until, clock_timestamp() + make_interval(secs => seconds))
