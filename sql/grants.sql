@@ -22,7 +22,7 @@ BEGIN
             GRANT EXECUTE ON FUNCTION jobq.watch_tenants, jobq.tenants_changed TO jobq_producer;
         END IF;
         IF to_regproc('jobq.cancel_key') IS NOT NULL THEN -- of migration 3
-            GRANT EXECUTE ON FUNCTION jobq.cancel_key TO jobq_producer;
+            GRANT EXECUTE ON FUNCTION jobq.cancel_key, jobq.complete_all TO jobq_producer;
         END IF;
     END IF;
     IF to_regrole('jobq_reader') IS NOT NULL THEN
