@@ -16,6 +16,10 @@ libhandlers_a_SOURCES = \
 	src/handlers/sms_json.c \
 	src/handlers/sms_kannel.c \
 	src/handlers/sms_message.c src/handlers/sms_message.h \
+	src/handlers/sql.c \
+	src/handlers/sql_law.c src/handlers/sql_law.h \
+	src/handlers/sql_run.c src/handlers/sql_run.h \
+	src/handlers/sql_said.c src/handlers/sql_said.h \
 	src/handlers/template.c src/handlers/template.h \
 	src/handlers/url.c src/handlers/url.h \
 	src/handlers/webhook.c \
