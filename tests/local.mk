@@ -227,7 +227,10 @@ unit_webhook_SOURCES = tests/unit/test_webhook.c
 unit_webhook_CFLAGS = $(UNIT_CFLAGS)
 unit_webhook_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 
-check_PROGRAMS += unit_level unit_shm_metrics
+check_PROGRAMS += unit_level unit_shm_metrics unit_shm_report
+unit_shm_report_SOURCES = tests/unit/test_shm_report.c
+unit_shm_report_CFLAGS = $(UNIT_CFLAGS)
+unit_shm_report_LDADD = libshm.a libbase.a $(UNIT_LIBS)
 unit_level_SOURCES = tests/unit/test_level.c
 unit_level_CFLAGS = $(UNIT_CFLAGS)
 unit_level_LDADD = libqueue.a libbase.a $(UNIT_LIBS)
@@ -242,4 +245,14 @@ coverage:
 	sh $(top_srcdir)/tests/unit/coverage.sh $(abs_builddir)
 
 EXTRA_DIST += .ci/run contrib/packages contrib/quickstart contrib/quickstart.sh docs/kannel.md docs/testing.md tests/run.sh tests/run tests/bench/run.sh
-EXTRA_DIST += tests/bench/bench.py tests/bench/measures.py tests/bench/stage.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault
+EXTRA_DIST += tests/bench/bench.py tests/bench/measures.py tests/bench/stage.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault tests/programs
+
+check_PROGRAMS += unit_argv
+unit_argv_SOURCES = tests/unit/test_argv.c
+unit_argv_CFLAGS = $(UNIT_CFLAGS)
+unit_argv_LDADD = libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_exec
+unit_exec_SOURCES = tests/unit/test_exec.c
+unit_exec_CFLAGS = $(UNIT_CFLAGS)
+unit_exec_LDADD = libhandlers.a libshm.a libconf.a libbase.a $(UNIT_LIBS)

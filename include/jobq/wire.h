@@ -14,7 +14,7 @@
  *               the queue's; UINT32_MAX = none), bytes type, tenant, user_id, payload, result   (type, user_id: empty = NULL; result: what an earlier
  *               attempt left, JSON or empty)
  *   OUTCOMES  u32 n, then n: i64 id, token; u8 outcome, cause (enum jobq_cause); i64 begun_ns, ended_ns (mono; 0 = never
- *               begun), after_ns (-1: the queue's backoff); bytes error, result (JSON or empty)
+ *               begun), after_ns (-1: the queue's backoff); u32 units (of its limits, taken when it began); bytes error, result (JSON or empty)
  *   ACK       u32 n, then n: i64 id, token
  *   CANCEL    u32 n, then n: i64 id, token
  *   PROGRESS  i64 id, token; u32 percent_milli (0..100000); bytes note

@@ -193,4 +193,6 @@ void conf_check_queue(const struct conf_queue *queue, const struct conf_set *set
 		check_http(&s);
 	else if (strcmp(queue->k.handler, "sql") == 0)
 		check_sql(&s);
+	else if (strcmp(queue->k.handler, "exec") == 0)
+		conf_check_exec(queue, set, errors);
 }

@@ -52,6 +52,8 @@ static const char *resolve(struct conf_raw *raw, struct conf_setting *s)
 
 	if (s->secret != NULL || s->bad)
 		return s->secret;
+	if (s->key->type == CONF_T_VARS) /* as it is written: no reference, so no secret gets into an environment */
+		return s->secret = s->text;
 	if (s->key->type == CONF_T_LIST && *value != '\0') {
 		value = strchr(value, ':') + 1;
 		value += strspn(value, " \t");
@@ -118,7 +120,7 @@ static void fill_key(struct conf_raw *raw, struct conf_set *set, void *base, con
 	if (s != NULL) {
 		*v = (struct conf_value){.text = s->text, .origin = s->origin, .where = s->where};
 		value = s->text;
-		if (key->type == CONF_T_LIST)
+		if (conf_table_several(key))
 			value = join(raw, set, s, queue, &v->text);
 		else if (key->type == CONF_T_SECRET && (value = resolve(raw, s)) == NULL)
 			set->bad = true;
@@ -225,6 +227,7 @@ void conf_layer_apply(struct conf *conf, struct conf_raw *raw)
 	check_settings(raw);
 	fill(raw, &private->plain, &conf->jobqd, CONF_IN_JOBQD, NULL, "");
 	fill(raw, &private->plain, &conf->tenants, CONF_IN_TENANTS, NULL, "");
+	fill(raw, &private->plain, &conf->report, CONF_IN_REPORT, NULL, "");
 	conf->queues = xcalloc(raw->nqueues + 1, sizeof *conf->queues);
 	private->queues = xcalloc(raw->nqueues + 1, sizeof *private->queues);
 	for (size_t i = 0; i < raw->nqueues; i++) {

@@ -145,6 +145,7 @@ void msg_put_outcome(struct buf *b, const struct msg_outcome *m)
 	buf_i64(b, m->begun_ns);
 	buf_i64(b, m->ended_ns);
 	buf_i64(b, m->after_ns);
+	buf_u32(b, m->units);
 	put_text(b, m->error);
 	put_text(b, m->result);
 }
@@ -160,6 +161,7 @@ bool msg_get_outcome(struct rd *r, struct msg_outcome *m)
 	v.begun_ns = rd_i64(r);
 	v.ended_ns = rd_i64(r);
 	v.after_ns = rd_i64(r);
+	v.units = rd_u32(r);
 	v.error = get_text(r);
 	v.result = get_text(r);
 	if (r->bad || v.outcome >= OUTCOME_COUNT || v.cause >= JOBQ_CAUSES || v.begun_ns < 0 || v.ended_ns < 0 || v.after_ns < -1)

@@ -26,6 +26,7 @@ struct msg_outcome {
 	int64_t id, token, begun_ns, ended_ns, after_ns;
 	uint8_t outcome, cause; /* enum jobq_outcome_kind, enum jobq_cause, checked */
 	struct msg_text error, result;
+	uint32_t units; /* of its limits that it took when it began */
 };
 struct msg_ref { int64_t id, token; };
 struct msg_begun { int64_t id, token; uint32_t units; };

@@ -228,8 +228,14 @@ void batch_job_begun(struct job *job)
 {
 	struct batch *b = job->batch;
 
-	if (b->running && --b->unbegun == 0 && (b->worker->handler->flags & JOBQ_HANDLER_OVERLAP) != 0)
+	const struct jobq_handler *handler = b->worker->handler;
+
+	if (!b->running || --b->unbegun > 0)
+		return;
+	if ((handler->flags & JOBQ_HANDLER_OVERLAP) != 0)
 		batch_free_turn(b);
+	if (handler->filled != NULL)
+		handler->filled(b->worker->state, &b->pub);
 }
 
 void batch_job_ended(struct job *job, enum jobq_outcome_kind kind, int64_t now_ns)
@@ -238,7 +244,7 @@ void batch_job_ended(struct job *job, enum jobq_outcome_kind kind, int64_t now_n
 	struct worker *w = b->worker;
 
 	b->done += kind == OUTCOME_DONE || kind == OUTCOME_COMMITTED;
-	b->retried += kind == OUTCOME_RETRY;
+	b->retried += kind == OUTCOME_RETRY || kind == OUTCOME_SUSPECT;
 	b->failed += kind == OUTCOME_FAIL || kind == OUTCOME_UNCERTAIN;
 	b->snoozed += kind == OUTCOME_SNOOZE;
 	w->njobs--;

@@ -129,7 +129,8 @@ static int worker_open_handler(struct worker *w)
 {
 	char err[512] = "";
 	const struct conf_queue *q = w->child->queue;
-	struct jobq_env env = {.base = w->child->base, .queue = q, .user_agent = PACKAGE_NAME "/" PACKAGE_VERSION};
+	struct jobq_env env = {.base = w->child->base, .queue = q, .user_agent = PACKAGE_NAME "/" PACKAGE_VERSION,
+		.worker = w};
 
 	pool_open(w);
 	env.pool = w->connections;

@@ -6,7 +6,7 @@ import pytest
 from harness.paths import JOBQCTL
 from harness.wait import stays, wait_until
 
-LATER = ["check", "work", "report", "top", "nodes", "tenants", "doctor", "confirm-database", "bench"]
+LATER = ["check", "work", "top", "nodes", "tenants", "doctor", "confirm-database", "bench"]
 
 
 @pytest.fixture

@@ -115,6 +115,7 @@ END_TEST
 
 /* Queues that the sample shows, but whose handlers want more than defaults. */
 static const char *const needs[][2] = {
+	{"[queue exec]", "command = /bin/cat"},
 	{"[queue http]", "url = http://127.0.0.1/hook"},
 };
 

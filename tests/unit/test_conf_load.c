@@ -42,6 +42,24 @@ START_TEST(an_empty_file_is_all_defaults)
 }
 END_TEST
 
+START_TEST(a_program_and_its_environment)
+{
+	struct conf *c = fixture_load("[queue exec]\ncommand = \"/usr/bin/python3 '/a b.py' -v\"\nmode = once\nenv = A=file:/x y\nenv = B=\n"
+				      "rlimit_cpu = 90s\nrlimit_as = 1GB\nrlimit_nofile = 64\n");
+	const struct conf_queue_keys *k = &c->queues[0]->k;
+
+	ck_assert_str_eq(k->command, "/usr/bin/python3 '/a b.py' -v");
+	ck_assert_int_eq(k->mode, CONF_MODE_ONCE);
+	ck_assert_str_eq(k->env, "A=file:/x y\nB="); /* literally: no reference is followed */
+	ck_assert_int_eq(k->rlimit_cpu, 90 * NS_PER_S);
+	ck_assert_int_eq(k->rlimit_as, 1 << 30);
+	ck_assert_int_eq(k->rlimit_nofile, 64);
+	ck_assert_int_eq(k->rlimit_nproc, 0);
+	ck_assert_int_eq(k->max_output, 1 << 20);
+	ck_assert_str_eq(fixture_value(c, "queue.exec.env"), "A=********\nB=********");
+}
+END_TEST
+
 START_TEST(a_queue_has_all_defaults)
 {
 	struct conf *c = fixture_load("[queue null]");
@@ -320,6 +338,21 @@ START_TEST(tenants_have_a_section)
 }
 END_TEST
 
+START_TEST(reports_have_a_section)
+{
+	struct conf *c = fixture_load("[report]\ninterval = 10min\n[queue null]\n");
+
+	ck_assert_int_eq(c->report.interval, INT64_C(600000000000));
+	ck_assert_str_eq(fixture_origin(c, "report.interval"), "@/c.conf:2");
+	ck_assert_int_eq(c->queues[0]->k.throughput_target.count, 10);
+	ck_assert_int_eq(fixture_load("[queue null]\nthroughput_target = off\n")->queues[0]->k.throughput_target.count, 0);
+	ck_assert_int_eq(fixture_load("[report]\ninterval = off\n")->report.interval, 0);
+	ck_assert_int_eq(fixture_load("")->report.interval, 0);
+	fixture_env[0] = (char *)"JOBQ_REPORT_INTERVAL=1s";
+	ck_assert_int_eq(fixture_load("")->report.interval, INT64_C(1000000000));
+}
+END_TEST
+
 START_TEST(the_later_layer_wins_and_says_so)
 {
 	struct conf *c;
@@ -521,6 +554,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, fixture_open, fixture_close);
 	tcase_add_test(tc, an_empty_file_is_all_defaults);
 	tcase_add_test(tc, a_queue_has_all_defaults);
+	tcase_add_test(tc, a_program_and_its_environment);
 	tcase_add_test(tc, every_type_is_read);
 	tcase_add_test(tc, built_in_bounds_give_way_to_what_is_written);
 	tcase_add_loop_test(tc, waits_fit_each_other, 0, sizeof waits / sizeof waits[0]);
@@ -529,6 +563,7 @@ int main(void)
 	tcase_add_test(tc, pools_have_sections_of_their_own);
 	tcase_add_test(tc, old_variables_are_defaults_for_every_queue);
 	tcase_add_test(tc, tenants_have_a_section);
+	tcase_add_test(tc, reports_have_a_section);
 	tcase_add_test(tc, the_later_layer_wins_and_says_so);
 	tcase_add_test(tc, a_list_is_taken_from_one_layer);
 	tcase_add_test(tc, includes_are_relative_and_later_wins);

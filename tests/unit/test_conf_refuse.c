@@ -15,6 +15,7 @@ struct expect {
 	const char *text, *why;
 };
 
+#define EXEC "[queue exec]\ncommand = /x\n"
 #define SMS "[queue sms]\ngateway_url = http://h/\ngateway_user = u\n"
 
 #define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -51,8 +52,8 @@ static const struct expect cases[] = {
 	{"[jobqd]\nlease = 5s\n[queue null]\n[jobqd]\nlease = 6s", "@/c.conf:5: key \"lease\" is given twice; first at @/c.conf:2"},
 	{"[jobqd]\nnode = \"a\x01\"", "@/c.conf:2: the line holds a control character"},
 	{"[jobqd]\nnode = \xe4", "@/c.conf:2: the line is not UTF-8"},
-	{"[queue smss]", "@/c.conf:1: the handler is the queue's name, but \"smss\" is not one of null, sleep, sms, http; did you mean \"sms\"? (set `handler`)"},
-	{"[queue a]\nhandler = slep", "@/c.conf:2: handler \"slep\" is not one of null, sleep, sms, http; did you mean \"sleep\"?"},
+	{"[queue smss]", "@/c.conf:1: the handler is the queue's name, but \"smss\" is not one of null, sleep, sms, exec, http; did you mean \"sms\"? (set `handler`)"},
+	{"[queue a]\nhandler = slep", "@/c.conf:2: handler \"slep\" is not one of null, sleep, sms, exec, http; did you mean \"sleep\"?"},
 	{"[queue email]", "@/c.conf:1: handler \"email\" is not in this version"},
 	{"[queue *]\nhandler = ai\n[queue a]\n[queue b]", "@/c.conf:2: handler \"ai\" is not in this version"},
 	{"[queue http]", "@/c.conf:1: queue \"http\" needs url, the URL of its web hook"},
@@ -85,12 +86,25 @@ static const struct expect cases[] = {
 	{"[queue null]\ntenant_concurrency = 0", "@/c.conf:2: tenant_concurrency: 0 is too small: 1 to 1000000 jobs"},
 	{"[queue null]\naging = off", "@/c.conf:2: aging: \"off\" is not a duration, such as 250ms, 10s, 5min or 2h30m"},
 	{"[queue null]\nbatch_timeout = 2d", "@/c.conf:2: batch_timeout: 2d is too large: 0 to 1d"},
+	{"[report]\ninterval = 500ms", "@/c.conf:2: interval: 500ms is too small: 1s to 30d"},
+	{"[report]\ninterval = 0", "@/c.conf:2: interval: 0 is too small: 1s to 30d"},
+	{"[report x]", "@/c.conf:1: section [report] takes no name"},
 	{"[tenants]\nsource =", "@/c.conf:2: source: needs a value (default jobq.tenants)"},
 	{"[tenants]\nsource = stores", "@/c.conf:2: source: \"stores\" is not schema.name; a part that is not plain letters, digits and _ goes in double quotes"},
 	{"[tenants]\nsource = a.b; DROP TABLE x", "@/c.conf:2: source: \"a.b; DROP TABLE x\" is not schema.name; a part that is not plain letters, digits and _ goes in double quotes"},
 	{"[queue null]\nbuffer_max_bytes = 5XB", "@/c.conf:2: buffer_max_bytes: \"5XB\" is not a size, such as 64kB, 16MB or 1GB"},
 	{"[queue null]\nretry_backoff = slow", "@/c.conf:2: retry_backoff: \"slow\" is not a backoff, such as exponential 5s..1h, linear 10s..10min or fixed 10s"},
 	{"[queue *]\nworkers = 0\n[queue null]\n[queue sleep]", "@/c.conf:2: workers: 0 is too small: 1 to 64 processes"},
+	{"[queue exec]\nmode = persistent", "@/c.conf:1: queue \"exec\" needs command, the absolute path of its program"},
+	{"[queue exec]\ncommand = python3 x.py", "@/c.conf:2: command: \"python3\" is not an absolute path"},
+	{"[queue exec]\ncommand = /x 'a", "@/c.conf:2: command: a single quote is not closed"},
+	{EXEC "mode = single", "@/c.conf:3: mode: of the handler exec it is persistent, batch or once"},
+	{EXEC "rlimit_cpu = 1500ms", "@/c.conf:3: rlimit_cpu is counted in whole seconds"},
+	{EXEC "env = A: b", "@/c.conf:3: env: expected NAME=value, the name of letters, digits and _"},
+	{EXEC "env = 1A=b", "@/c.conf:3: env: expected NAME=value, the name of letters, digits and _"},
+	{EXEC "env = A=********", "@/c.conf:3: env: the value is masked; write the value itself"},
+	{EXEC "rlimit_nofile = 2", "@/c.conf:3: rlimit_nofile: 2 is too small: 3 to 1048576 descriptors"},
+	{"[queue null]\ncommand = /x", "@/c.conf:2: key \"command\" belongs to handler exec, but queue \"null\" has handler \"null\""},
 	/* values that do not fit each other */
 	{"[jobqd]\npoll_min = 6s", "@/c.conf:2: poll_min is above poll_max (5s, built in)"},
 	{"[queue null]\nbatch_min = 30", "@/c.conf:2: batch_min 30 (@/c.conf:2) is above batch_size 25 (built in)"},
@@ -133,7 +147,7 @@ static const struct expect cases[] = {
 	{"[jobqd]\nlease = 1s\nx\n[nothing]\n[queue null]\nworkers = 0\nhandler = zzz\n[queue sms]\n",
 		"@/c.conf:3: expected `key = value`, `[section]`, `%include FILE` or a comment\n@/c.conf:4: unknown section \"nothing\"\n"
 		"@/c.conf:2: lease: 1s is too small: 2s to 10min\n@/c.conf:6: workers: 0 is too small: 1 to 64 processes\n"
-		"@/c.conf:7: handler \"zzz\" is not one of null, sleep, sms, http\n@/c.conf:8: queue \"sms\" needs gateway_url, the URL of its SMS gateway\n"
+		"@/c.conf:7: handler \"zzz\" is not one of null, sleep, sms, exec, http\n@/c.conf:8: queue \"sms\" needs gateway_url, the URL of its SMS gateway\n"
 		"@/c.conf:8: queue \"sms\" needs gateway_user, as its driver is kannel"},
 };
 

@@ -96,6 +96,12 @@ void jobq_gate(struct jobq_job *job, int64_t retry_ns, const char *reason)
 	ck_assert_int_ge(snprintf(gate_reason, sizeof gate_reason, "%s", reason), 0);
 }
 
+bool jobq_program(struct worker *worker, pid_t leader, bool runs)
+{
+	ck_abort_msg("a program %p %ld %d", (void *)worker, (long)leader, runs);
+	return false;
+}
+
 const char *jobq_idempotency_key(const struct jobq_job *job)
 {
 	static char key[64];
