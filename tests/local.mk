@@ -132,7 +132,7 @@ unit_buffer_LDADD = libqueue.a libbase.a $(UNIT_LIBS)
 check_PROGRAMS += unit_sms unit_worker
 unit_sms_SOURCES = tests/unit/test_sms.c
 unit_sms_CFLAGS = $(UNIT_CFLAGS)
-unit_sms_LDADD = libhandlers.a libbase.a $(UNIT_LIBS)
+unit_sms_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 unit_worker_SOURCES = tests/unit/test_worker.c tests/unit/worker_bed.c tests/unit/worker_bed.h
 unit_worker_CFLAGS = $(UNIT_CFLAGS)
 unit_worker_LDADD = libworker.a libhandlers.a libpg.a libconf.a libwire.a libshm.a libbase.a $(PQ_LIBS) $(UNIT_LIBS) $(HANDLERS_LIBS)
@@ -143,7 +143,7 @@ unit_worker_door_LDADD = libworker.a libhandlers.a libpg.a libconf.a libwire.a l
 check_PROGRAMS += unit_http
 unit_http_SOURCES = tests/unit/test_http.c
 unit_http_CFLAGS = $(UNIT_CFLAGS)
-unit_http_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+unit_http_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 
 check_PROGRAMS += unit_ctl_text
 unit_ctl_text_SOURCES = tests/unit/test_ctl_text.c
@@ -210,7 +210,7 @@ unit_day_LDADD = libqueue.a libbase.a $(UNIT_LIBS) -lm
 check_PROGRAMS += unit_url
 unit_url_SOURCES = tests/unit/test_url.c
 unit_url_CFLAGS = $(UNIT_CFLAGS)
-unit_url_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+unit_url_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 
 check_PROGRAMS += unit_pg_pool
 unit_pg_pool_SOURCES = tests/unit/test_pg_pool.c tests/unit/fake_pg.c tests/unit/fake_pg.h
@@ -220,12 +220,12 @@ unit_pg_pool_LDADD = libpg.a libbase.a $(PQ_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += unit_http_public
 unit_http_public_SOURCES = tests/unit/test_http_public.c
 unit_http_public_CFLAGS = $(UNIT_CFLAGS)
-unit_http_public_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+unit_http_public_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 
 check_PROGRAMS += unit_webhook
 unit_webhook_SOURCES = tests/unit/test_webhook.c
 unit_webhook_CFLAGS = $(UNIT_CFLAGS)
-unit_webhook_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+unit_webhook_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 
 check_PROGRAMS += unit_level unit_shm_metrics unit_shm_report
 unit_shm_report_SOURCES = tests/unit/test_shm_report.c
@@ -255,4 +255,9 @@ unit_argv_LDADD = libbase.a $(UNIT_LIBS)
 check_PROGRAMS += unit_exec
 unit_exec_SOURCES = tests/unit/test_exec.c
 unit_exec_CFLAGS = $(UNIT_CFLAGS)
-unit_exec_LDADD = libhandlers.a libshm.a libconf.a libbase.a $(UNIT_LIBS)
+unit_exec_LDADD = libhandlers.a libpg.a libshm.a libconf.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+
+check_PROGRAMS += unit_sql
+unit_sql_SOURCES = tests/unit/test_sql.c
+unit_sql_CFLAGS = $(UNIT_CFLAGS) $(PQ_CFLAGS)
+unit_sql_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)

@@ -1,7 +1,7 @@
 # handlers: the code that has a job's effect, one file a handler behind include/jobq/handler.h
 noinst_LIBRARIES += libhandlers.a
 # what a program with handlers in it is linked with
-HANDLERS_LIBS = $(CURL_LIBS) $(CRYPTO_LIBS)
+HANDLERS_LIBS = $(CURL_LIBS) $(CRYPTO_LIBS) $(PQ_LIBS)
 libhandlers_a_SOURCES = \
 	src/handlers/curlev.c src/handlers/curlev.h \
 	src/handlers/dialect.c src/handlers/dialect.h \

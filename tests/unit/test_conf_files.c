@@ -117,6 +117,7 @@ END_TEST
 static const char *const needs[][2] = {
 	{"[queue exec]", "command = /bin/cat"},
 	{"[queue http]", "url = http://127.0.0.1/hook"},
+	{"[queue sql]", "function = shop.take"},
 };
 
 static const char *need(const char *line)

@@ -52,10 +52,13 @@ static const struct expect cases[] = {
 	{"[jobqd]\nlease = 5s\n[queue null]\n[jobqd]\nlease = 6s", "@/c.conf:5: key \"lease\" is given twice; first at @/c.conf:2"},
 	{"[jobqd]\nnode = \"a\x01\"", "@/c.conf:2: the line holds a control character"},
 	{"[jobqd]\nnode = \xe4", "@/c.conf:2: the line is not UTF-8"},
-	{"[queue smss]", "@/c.conf:1: the handler is the queue's name, but \"smss\" is not one of null, sleep, sms, exec, http; did you mean \"sms\"? (set `handler`)"},
-	{"[queue a]\nhandler = slep", "@/c.conf:2: handler \"slep\" is not one of null, sleep, sms, exec, http; did you mean \"sleep\"?"},
+	{"[queue smss]", "@/c.conf:1: the handler is the queue's name, but \"smss\" is not one of null, sleep, sms, exec, http, sql; did you mean \"sms\"? (set `handler`)"},
+	{"[queue a]\nhandler = slep", "@/c.conf:2: handler \"slep\" is not one of null, sleep, sms, exec, http, sql; did you mean \"sleep\"?"},
 	{"[queue email]", "@/c.conf:1: handler \"email\" is not in this version"},
 	{"[queue *]\nhandler = ai\n[queue a]\n[queue b]", "@/c.conf:2: handler \"ai\" is not in this version"},
+	{"[queue sql]", "@/c.conf:1: queue \"sql\" needs function, the function that gets its jobs, as schema.name"},
+	{"[queue sql]\nfunction = take", "@/c.conf:2: function \"take\" is not of the form schema.name"},
+	{"[queue sql]\nfunction = a.b.c", "@/c.conf:2: function \"a.b.c\" is not of the form schema.name"},
 	{"[queue http]", "@/c.conf:1: queue \"http\" needs url, the URL of its web hook"},
 	{"[queue http]\nurl = ftp://x/", "@/c.conf:2: url is not an http:// or https:// URL"},
 	{"[queue http]\nurl = http://u:p@x/", "@/c.conf:2: url holds a user or password; they have keys of their own"},
@@ -147,7 +150,7 @@ static const struct expect cases[] = {
 	{"[jobqd]\nlease = 1s\nx\n[nothing]\n[queue null]\nworkers = 0\nhandler = zzz\n[queue sms]\n",
 		"@/c.conf:3: expected `key = value`, `[section]`, `%include FILE` or a comment\n@/c.conf:4: unknown section \"nothing\"\n"
 		"@/c.conf:2: lease: 1s is too small: 2s to 10min\n@/c.conf:6: workers: 0 is too small: 1 to 64 processes\n"
-		"@/c.conf:7: handler \"zzz\" is not one of null, sleep, sms, exec, http\n@/c.conf:8: queue \"sms\" needs gateway_url, the URL of its SMS gateway\n"
+		"@/c.conf:7: handler \"zzz\" is not one of null, sleep, sms, exec, http, sql\n@/c.conf:8: queue \"sms\" needs gateway_url, the URL of its SMS gateway\n"
 		"@/c.conf:8: queue \"sms\" needs gateway_user, as its driver is kannel"},
 };
 
