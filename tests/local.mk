@@ -135,11 +135,11 @@ unit_sms_CFLAGS = $(UNIT_CFLAGS)
 unit_sms_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 unit_worker_SOURCES = tests/unit/test_worker.c tests/unit/worker_bed.c tests/unit/worker_bed.h
 unit_worker_CFLAGS = $(UNIT_CFLAGS)
-unit_worker_LDADD = libworker.a libhandlers.a libpg.a libconf.a libwire.a libshm.a libbase.a $(PQ_LIBS) $(UNIT_LIBS) $(HANDLERS_LIBS)
+unit_worker_LDADD = libworker.a libhandlers.a libpg.a libconf.a libwire.a libshm.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 check_PROGRAMS += unit_worker_door
 unit_worker_door_SOURCES = tests/unit/test_worker_door.c tests/unit/worker_bed.c tests/unit/worker_bed.h
 unit_worker_door_CFLAGS = $(UNIT_CFLAGS)
-unit_worker_door_LDADD = libworker.a libhandlers.a libpg.a libconf.a libwire.a libshm.a libbase.a $(PQ_LIBS) $(UNIT_LIBS) $(HANDLERS_LIBS)
+unit_worker_door_LDADD = libworker.a libhandlers.a libpg.a libconf.a libwire.a libshm.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 check_PROGRAMS += unit_http
 unit_http_SOURCES = tests/unit/test_http.c
 unit_http_CFLAGS = $(UNIT_CFLAGS)
@@ -237,6 +237,11 @@ unit_level_LDADD = libqueue.a libbase.a $(UNIT_LIBS)
 unit_shm_metrics_SOURCES = tests/unit/test_shm_metrics.c
 unit_shm_metrics_CFLAGS = $(UNIT_CFLAGS)
 unit_shm_metrics_LDADD = libshm.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_email
+unit_email_SOURCES = tests/unit/test_email.c
+unit_email_CFLAGS = $(UNIT_CFLAGS)
+unit_email_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 
 # lines and branches of src/queue that the unit programs run; fails below 95% and 90%
 dist_check_SCRIPTS += tests/unit/coverage.sh

@@ -191,8 +191,9 @@ struct shm_queue {
 	struct shm_hist batch_us;               /* a batch, from its hand-out to its last outcome */
 	struct shm_hist pickup_us;              /* a job, from when it was due and committed to its begin mark */
 	shm_u32 paused, gate_closed;
+	shm_u32 paused_tenants, pad_pause;      /* tenants that are paused by themselves */
 	shm_i64 pause_since_real_us, pause_until_real_us; /* until: 0 = until resumed */
-	struct shm_cell pause_by, pause_reason;
+	struct shm_cell pause_by, pause_reason, pause_tenant; /* of the queue's pause, or else of one tenant's */
 	shm_i64 gate_until_mono_ns;             /* when the gate is tried again */
 	struct shm_cell gate_reason, last_error;
 	struct shm_limit limit;                 /* the queue's rate limit */

@@ -191,8 +191,12 @@ void conf_check_queue(const struct conf_queue *queue, const struct conf_set *set
 		check_sms(&s);
 	else if (strcmp(queue->k.handler, "http") == 0)
 		check_http(&s);
+	else if (strcmp(queue->k.handler, "import") == 0)
+		conf_check_import(queue, set, errors);
 	else if (strcmp(queue->k.handler, "sql") == 0)
 		check_sql(&s);
 	else if (strcmp(queue->k.handler, "exec") == 0)
 		conf_check_exec(queue, set, errors);
+	else if (strcmp(queue->k.handler, "email") == 0)
+		conf_check_email(queue, set, errors);
 }

@@ -251,8 +251,12 @@ void conf_layer_apply(struct conf *conf, struct conf_raw *raw)
 bool conf_layer_is_set(const struct conf_set *set, enum conf_index index)
 {
 	const struct conf_value *v = &set->v[index];
+	const struct conf_key *key = &conf_table[index];
 
-	return v->where != NULL && !(conf_table_optional(&conf_table[index]) && (*v->text == '\0' || strcmp(v->text, "off") == 0));
+	if (v->where == NULL)
+		return false;
+	bool off = strcmp(v->text, "off") == 0 && key->type != CONF_T_ENUM; /* of an ENUM it is a choice, if it is one */
+	return !conf_table_optional(key) || (*v->text != '\0' && !off);
 }
 
 void conf_layer_built_in(struct conf_set *set, void *base, enum conf_index index, const char *text)

@@ -169,7 +169,7 @@ static size_t size_of(const struct conf_key *key)
 
 bool conf_value_set(const struct conf_key *key, const char *text, void *base, char why[CONF_WHY_MAX])
 {
-	bool none = conf_table_optional(key) && (*text == '\0' || strcmp(text, "off") == 0);
+	bool none = conf_table_optional(key) && (*text == '\0' || (strcmp(text, "off") == 0 && key->type != CONF_T_ENUM));
 	union number value;
 
 	memset(&value, 0, sizeof value);

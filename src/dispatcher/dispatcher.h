@@ -84,6 +84,7 @@ struct job {
 	bool alone, cancel, cancel_sent, running, lost_reply, timed_out;
 	bool reserved;           /* limited, and not begun */
 	struct limit_tenant *limited; /* limit.c counts it; NULL: it does not */
+	bool maybe_committed;    /* ENDED: its handler's COMMIT got no answer, and nothing of it was seen so far */
 	bool by_itself;          /* ENDED: a statement failed over some value: write it in one of its own */
 	bool tied;               /* it has a unique key or a notify channel: its end is more than its row (jobq.finish_tied) */
 	int64_t busy_until_ns;   /* ENDED, tied: somebody holds its row; not written before */

@@ -100,7 +100,7 @@ static void snooze(struct dispatcher *d, struct job *job, int64_t after_ns)
 {
 	if (job->queue)
 		counter_add(job->queue, COUNTER_snoozed, 1);
-	if (job->queue && job->queue->gate_closed && after_ns < job->queue->gate_retry_ns)
+	if (job->queue && job->queue->gate_closed && after_ns <= job->queue->gate_retry_ns)
 		after_ns = 0; /* it waits for the gate, not for a time of its own */
 	back(d, job, (after_ns < 0 ? SNOOZE_DEFAULT_NS : after_ns) / NS_PER_US, 0);
 }

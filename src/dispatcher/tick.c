@@ -47,6 +47,25 @@ static void settled(void *arg, const struct pg_result *result)
 		log_warn("cancel requests of waiting jobs are tried again: %s", result->error);
 }
 
+/* Whom status shows: the queue's own pause, or else the first of a tenant. */
+static void show_pause(struct shm_queue *shm, const char *tenant, const char *by, const char *reason, int64_t since_us, int64_t until_us)
+{
+	atomic_store(&shm->pause_since_real_us, since_us);
+	atomic_store(&shm->pause_until_real_us, until_us);
+	shm_cell_set(&shm->pause_by, by);
+	shm_cell_set(&shm->pause_reason, reason);
+	shm_cell_set(&shm->pause_tenant, tenant ? tenant : "");
+}
+
+/* Resumed: gone from status at once if it was shown; the next answer counts again. */
+static void count_paused(struct queue *queue, const char *tenant, bool paused)
+{
+	char shown[SHM_CELL_TEXT];
+	uint32_t n = atomic_load(&queue->shm->paused_tenants);
+	if (paused || (n > 0 && strcmp(shm_cell_get(&queue->shm->pause_tenant, shown), tenant) == 0))
+		atomic_store(&queue->shm->paused_tenants, paused ? n + 1 : 0);
+}
+
 void tick_pause(struct dispatcher *d, const char *name, const char *tenant, bool paused, const char *by, const char *reason,
 	int64_t since_us, int64_t until_us)
 {
@@ -57,15 +76,15 @@ void tick_pause(struct dispatcher *d, const char *name, const char *tenant, bool
 		backlog_bar(&queue->backlog, tenant, BAR_PAUSED, paused, dispatcher_db_now_us(d));
 		if (paused)
 			outcome_release_buffered(d, queue, tenant);
+		if (paused && !queue->paused && atomic_load(&queue->shm->paused_tenants) == 0)
+			show_pause(queue->shm, tenant, by, reason, since_us, until_us);
+		count_paused(queue, tenant, paused);
 		return;
 	}
 	if (paused)
 		outcome_release_buffered(d, queue, NULL);
 	queue->paused = paused;
-	atomic_store(&queue->shm->pause_since_real_us, since_us);
-	atomic_store(&queue->shm->pause_until_real_us, until_us);
-	shm_cell_set(&queue->shm->pause_by, by);
-	shm_cell_set(&queue->shm->pause_reason, reason);
+	show_pause(queue->shm, NULL, by, reason, since_us, until_us);
 	atomic_store(&queue->shm->paused, paused);
 }
 
@@ -77,6 +96,8 @@ static void apply_pauses(struct dispatcher *d, const PGresult *res)
 		struct lane_tenant *tenant, *next;
 		if (queue->paused && !queue->pause_unstored)
 			tick_pause(d, queue->name, NULL, false, "", "", 0, 0);
+		if (queue->shm && !queue->pause_unstored)
+			atomic_store(&queue->shm->paused_tenants, 0);
 		HASH_ITER(hh, queue->backlog.tenants, tenant, next)
 			if ((tenant->barred & BAR_PAUSED) && !queue->pause_unstored)
 				backlog_bar(&queue->backlog, tenant->name, BAR_PAUSED, false, dispatcher_db_now_us(d));

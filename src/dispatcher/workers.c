@@ -191,7 +191,7 @@ static void on_gate(struct worker *worker, struct rd *body)
 	if (!msg_get_gate(body, &m))
 		return;
 	text_clean(reason, sizeof reason, m.reason.text, m.reason.len);
-	int64_t wait = queue->gate_retry_ns * 2;
+	int64_t wait = queue->gate_closed ? queue->gate_retry_ns : queue->gate_retry_ns * 2; /* what was under way together is one refusal */
 	if (wait < m.retry_ns)
 		wait = m.retry_ns;
 	if (wait > 300 * NS_PER_S)

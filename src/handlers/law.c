@@ -37,13 +37,18 @@ int64_t law_snooze(const struct http_reply *reply, struct law_pace *pace, int64_
 	return law_grow(&pace->snooze, SNOOZE_FIRST_NS, SNOOZE_MAX_NS, now_ns);
 }
 
+int64_t law_gate_ns(struct law_pace *pace, int64_t now_ns)
+{
+	return law_grow(&pace->gate, GATE_FIRST_NS, GATE_MAX_NS, now_ns);
+}
+
 static struct law law_status(const struct http_reply *reply, struct law_pace *pace, int64_t now_ns)
 {
 	switch (reply->status) {
 	case 408: case 425: case 429:
 		return (struct law){.verdict = LAW_SNOOZE, .after_ns = law_snooze(reply, pace, now_ns)};
 	case 401: case 403: case 407:
-		return (struct law){.verdict = LAW_GATE, .after_ns = law_grow(&pace->gate, GATE_FIRST_NS, GATE_MAX_NS, now_ns)};
+		return (struct law){.verdict = LAW_GATE, .after_ns = law_gate_ns(pace, now_ns)};
 	case 500:
 		return (struct law){.verdict = LAW_RETRY, .after_ns = -1};
 	case 503:

@@ -34,6 +34,8 @@ enum jobq_cause law_cause(const struct http_reply *reply);
 /* How long to wait for a receiver that gave no time of its own; steps on. */
 int64_t law_snooze(const struct http_reply *reply, struct law_pace *pace, int64_t now_ns);
 struct law law_judge(const struct http_reply *reply, struct law_pace *pace, int64_t now_ns);
+/* How long the gate stays closed this time; for receivers that are not judged by HTTP. */
+int64_t law_gate_ns(struct law_pace *pace, int64_t now_ns);
 void law_accepted(struct law_pace *pace);
 
 #endif

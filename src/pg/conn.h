@@ -25,7 +25,7 @@ struct pg_conn;
 
 /* A statement C sends: text from sql/statements/ (see pg/sql.h) or made from a template. Lives as long as the connection. */
 struct pg_stmt {
-	const char *name; /* unique; the prepared statement's name */
+	const char *name; /* unique; the prepared statement's name. NULL: sent without one, and sql may go after the call */
 	const char *sql;
 };
 

@@ -119,7 +119,7 @@ bool pg_conn_send(struct pg_conn *conn, const struct pg_stmt *stmt, const struct
 	for (int i = 0; i < params->n; i++)
 		values[i] = params->len[i] < 0 ? NULL : params->data.data + params->at[i];
 	r = push(conn, done, arg);
-	sync_request(conn, conn->pooler ? PQsendQueryParams(conn->pq, stmt->sql, params->n, NULL, values, params->len, params->format, format) == 1
+	sync_request(conn, conn->pooler || stmt->name == NULL ? PQsendQueryParams(conn->pq, stmt->sql, params->n, NULL, values, params->len, params->format, format) == 1
 					: send_prepared(conn, r, stmt, params, values, format));
 	return true;
 }

@@ -73,9 +73,11 @@ static json_t *queue_buffer(const struct shm_queue *queue)
 
 static json_t *queue_pause(const struct shm_queue *queue)
 {
-	if (atomic_load(&queue->paused) == 0)
+	bool whole = atomic_load(&queue->paused) != 0;
+
+	if (!whole && atomic_load(&queue->paused_tenants) == 0)
 		return json_null();
-	return json_pack("{s:n,s:o,s:o,s:o,s:o}", "tenant", "by", shm_status_text(&queue->pause_by), "reason", shm_status_text(&queue->pause_reason),
+	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "tenant", whole ? json_null() : shm_status_name(&queue->pause_tenant), "by", shm_status_text(&queue->pause_by), "reason", shm_status_text(&queue->pause_reason),
 		"since", shm_status_time(atomic_load(&queue->pause_since_real_us)), "until", shm_status_time(atomic_load(&queue->pause_until_real_us)));
 }
 

@@ -115,8 +115,10 @@ END_TEST
 
 /* Queues that the sample shows, but whose handlers want more than defaults. */
 static const char *const needs[][2] = {
+	{"[queue email]", "smtp_url = smtp://localhost"},
 	{"[queue exec]", "command = /bin/cat"},
 	{"[queue http]", "url = http://127.0.0.1/hook"},
+	{"[queue import]", "tables = products\nimport_dir = /srv\njob_timeout = 1h"},
 	{"[queue sql]", "function = shop.take"},
 };
 
