@@ -46,7 +46,7 @@ static const struct expect cases[] = {
 	{"[queue import]\nallow_url = on\ntables = a\npool = shopp\n[pool shop]", "@/c.conf:4: pool: there is no section [pool shopp]; did you mean \"shop\"?"},
 	{"[queue import]\nallow_url = on\ntables = a\npool = shop\n[pool shop]\nmax = 4",
 		"@/c.conf:1: workers: 5 are more than the 4 connections of [pool shop] (max, @/c.conf:6); each needs one of its own"},
-	{"[queue null]\npool = shop\n[pool shop]", "@/c.conf:2: key \"pool\" belongs to handler import, sync, but queue \"null\" has handler \"null\""},
+	{"[queue null]\npool = shop\n[pool shop]", "@/c.conf:2: key \"pool\" belongs to handler import, sync, sql, but queue \"null\" has handler \"null\""},
 	{"[pool a]\ndatabase = embedded", "@/c.conf:2: database: a pool has a conninfo or URI; leave it out for jobqd's own database"},
 	{"[pool a]\nmin = 5\nmax = 4", "@/c.conf:2: min 5 (@/c.conf:2) is above max 4 (@/c.conf:3)"},
 	{"[pool a]\nmaxx = 4", "@/c.conf:2: unknown key \"maxx\" in [pool a]; did you mean \"max\"?"},
