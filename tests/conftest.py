@@ -18,6 +18,7 @@ from harness.daemon import Daemon  # noqa: E402
 from harness.database import Database  # noqa: E402
 from harness.http import Receiver, Site  # noqa: E402
 from harness.kannel import Kannel  # noqa: E402
+from harness.mail import MailServer  # noqa: E402
 from harness.pg import PgServer  # noqa: E402
 
 NUMBERS = itertools.count(1)
@@ -113,6 +114,14 @@ def daemon(where, request):
 @pytest.fixture
 def receiver(where):
     one = Receiver(os.path.join(where, "receiver")).start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def mail(where):
+    """Not started: its options come with start()."""
+    one = MailServer(os.path.join(where, "mail"))
     yield one
     one.stop()
 

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "jobq/wire.h" /* enum jobq_outcome_kind */
 
@@ -26,6 +27,7 @@ struct event_base;
 struct conf_queue;
 struct jobq_batch;
 struct pg_pool;
+struct worker;
 
 struct jobq_job {
 	int64_t id;
@@ -39,6 +41,7 @@ struct jobq_job {
 	size_t result_len;
 	int64_t deadline_us; /* database time, microseconds since 1970; 0 = none */
 	int64_t created_us;  /* the same clock: when it was enqueued */
+	int64_t run;         /* 0; another number when a producer has replaced the job after it had begun */
 	int priority;        /* 1, 2, 5, 10 */
 	int attempt;         /* 1 = the first */
 	int max_retries;
@@ -81,6 +84,7 @@ struct jobq_env { /* what the worker lends to its handler, for the handler's lif
 	 * whether jobq.complete can be called there is for the handler to find out. Its `width` should be pg_pool_max, so that no
 	 * begun job waits for a connection. */
 	struct pg_pool *pool;
+	struct worker *worker; /* the worker's own: for services that belong to no job */
 };
 
 struct jobq_handler {
@@ -93,6 +97,8 @@ struct jobq_handler {
 	 * prevented, else leave it. May be NULL: then a timed-out job costs the process. */
 	void (*stop)(void *state, struct jobq_job *job, enum jobq_stop why);
 	void (*close)(void *state); /* no job is under way */
+	/* Of a batch that run() was given: all its jobs have begun or ended, no further `go` comes. May be NULL. */
+	void (*filled)(void *state, struct jobq_batch *batch);
 	/* How many of its jobs may be begun at a time (its connections, say): the rest waits before jobq_admit's door, where it has
 	 * taken no token of the rate limit. Asked once, after open. NULL: as many as there are. */
 	size_t (*width)(void *state);
@@ -112,7 +118,11 @@ void jobq_end_error(struct jobq_job *job, enum jobq_outcome_kind kind, int64_t a
 void jobq_progress(struct jobq_job *job, double percent, const char *note);
 /* The receiver refuses all of us (wrong credentials; `retry_ns` = when to probe): loud, and burns nothing. Then end the job SNOOZE. */
 void jobq_gate(struct jobq_job *job, int64_t retry_ns, const char *reason);
-/* The same text on every attempt of this job: "<installation>-<id>". Valid until the next call. */
+/* A program was forked and is to run, or is reaped with all of its group: whatever ends this process, the master kills the group.
+ * False: too many are noted. */
+bool jobq_program(struct worker *worker, pid_t leader, bool runs);
+/* The same text on every attempt of this job: "<installation>-<id>"; another one when it runs again with what a producer has
+ * put in its place. Valid until the next call. */
 const char *jobq_idempotency_key(const struct jobq_job *job);
 
 /* handlers by name (src/handlers/registry.c); NULL if there is none */

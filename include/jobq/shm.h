@@ -20,6 +20,7 @@
 #define SHM_HELD 1024u       /* jobs that one worker may hold at a time */
 #define SHM_SAMPLES 128u     /* ring of batches, per worker */
 #define SHM_DECISIONS 64u    /* ring of decisions, per queue; a power of two */
+#define SHM_PROGRAMS 72u     /* programs of one worker: `concurrency` is at most 64 */
 #define SHM_UNSERVED 16u
 #define SHM_NODES 32u
 #define SHM_TRENDS 64u       /* ring of minutes, per queue; a power of two */
@@ -149,7 +150,7 @@ struct shm_trend { /* dispatcher: the counters as they stood at the end of one m
 	shm_i64 at_mono_ns;
 	shm_u64 completed, errors, sent, exceeded;
 	shm_u64 batches, busy_us;               /* of the histogram batch_us: its count and sum */
-	shm_u64 active_s, added, overflows;
+	shm_u64 active_s, backlog_s, backlog_jobs;
 	shm_u64 pending;                        /* then */
 	shm_u32 buffer_peak, pad;               /* percent of the buffer, the most in that minute */
 };
@@ -191,14 +192,16 @@ struct shm_queue {
 	struct shm_hist batch_us;               /* a batch, from its hand-out to its last outcome */
 	struct shm_hist pickup_us;              /* a job, from when it was due and committed to its begin mark */
 	shm_u32 paused, gate_closed;
+	shm_u32 paused_tenants, pad_pause;      /* tenants that are paused by themselves */
 	shm_i64 pause_since_real_us, pause_until_real_us; /* until: 0 = until resumed */
-	struct shm_cell pause_by, pause_reason;
+	struct shm_cell pause_by, pause_reason, pause_tenant; /* of the queue's pause, or else of one tenant's */
 	shm_i64 gate_until_mono_ns;             /* when the gate is tried again */
 	struct shm_cell gate_reason, last_error;
 	struct shm_limit limit;                 /* the queue's rate limit */
 	/* dispatcher: what metrics and reports are made of (shm/metrics.h, shm/report.h) */
 	shm_u64 minute_milli;                   /* as throughput_milli, over the last 60 s */
 	shm_u64 active_s;                       /* seconds with due or unfinished jobs */
+	shm_u64 backlog_s, backlog_jobs;        /* seconds from whose beginning to whose end due jobs waited; and the jobs completed in these */
 	shm_i64 flushed_real_us[SHM_FLUSHES];   /* the last batch handed out for that reason, to the second; 0 = none */
 	shm_i64 batch_target_ns;                /* what the report measures against; 0 = nothing */
 	shm_u64 throughput_target_milli;
@@ -221,6 +224,11 @@ struct shm_sample { /* worker: one finished batch */
 	shm_u32 jobs, done, retried, failed, snoozed, pad;
 };
 
+struct shm_program { /* worker; the master clears it after the worker's death */
+	shm_u64 start;                          /* of its leader: field 22 of /proc/PID/stat, 0 = unknown */
+	shm_u32 group, pad;                     /* its process group, the leader's pid; 0 = no program. Written last */
+};
+
 struct shm_slot {
 	/* master */
 	shm_u32 role, queue, number;            /* queue: index, or SHM_NO_QUEUE; number: 0.. within the queue */
@@ -236,10 +244,12 @@ struct shm_slot {
 	struct shm_cell doing;
 	shm_i64 beat_mono_ns;                   /* the event loop turned */
 	shm_u32 worked;                         /* it did its work at least once: the next start is immediate */
-	shm_u32 program_pgid;                   /* exec: the program's process group, 0 = none */
+	shm_u32 batch_jobs;                     /* worker: jobs of the oldest batch that its handler has */
+	shm_i64 batch_since_ns;                 /* worker: when that batch was given to it; 0 = none */
 	shm_u64 sample_head;                    /* samples written so far; entry i is at i % SHM_SAMPLES */
 	struct shm_sample samples[SHM_SAMPLES];
 	struct shm_held held[SHM_HELD];
+	struct shm_program programs[SHM_PROGRAMS]; /* exec: killed by the master when it has reaped the worker */
 	struct shm_pool_use {
 		shm_u64 stats[POOL_STAT_COUNT]; /* tbl/pools.def; the counts go on where the slot's last process ended */
 	} pools[SHM_POOLS];                     /* as global.pools */

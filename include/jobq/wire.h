@@ -9,12 +9,12 @@
  *   HELLO     u32 version, slot, slot_generation, queue, pid
  *   WELCOME   (empty)
  *   BATCH     u64 batch_id, i64 token, u32 flags, u32 n, then n jobs:
- *               i64 id, i64 token, i64 deadline_us (db time, 0 none), i64 created_us (db time), u32 attempt, u32 max_retries,
- *               u8 priority, u32 tenant_word, tier_word (limits in shared memory, besides the queue's; UINT32_MAX = none),
- *               bytes type, tenant, user_id, payload, result   (type, user_id: empty = NULL; result: what an earlier
+ *               i64 id, i64 token, i64 deadline_us (db time, 0 none), i64 created_us (db time), i64 run (after a replacement;
+ *               0 = the first), u32 attempt, u32 max_retries, u8 priority, u32 tenant_word, tier_word (limits in shared memory, besides
+ *               the queue's; UINT32_MAX = none), bytes type, tenant, user_id, payload, result   (type, user_id: empty = NULL; result: what an earlier
  *               attempt left, JSON or empty)
  *   OUTCOMES  u32 n, then n: i64 id, token; u8 outcome, cause (enum jobq_cause); i64 begun_ns, ended_ns (mono; 0 = never
- *               begun), after_ns (-1: the queue's backoff); bytes error, result (JSON or empty)
+ *               begun), after_ns (-1: the queue's backoff); u32 units (of its limits, taken when it began); bytes error, result (JSON or empty)
  *   ACK       u32 n, then n: i64 id, token
  *   CANCEL    u32 n, then n: i64 id, token
  *   PROGRESS  i64 id, token; u32 percent_milli (0..100000); bytes note

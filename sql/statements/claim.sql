@@ -1,5 +1,6 @@
 -- claim.c: claims due rows of some lanes of one queue under a new token
 -- $1 queue  $2 incarnation  $3 node; lanes: $4 tenants  $5 priorities  $6 how many of each  $7, $8 cursors (run_at, id)
+-- tied: NULL = no; else what tells this run from the runs before it (0 = nothing, it is the first).
 -- The lateral reads each lane in order from behind its cursor. A row that changed since the snapshot is locked and skipped.
 WITH token AS MATERIALIZED (
   SELECT nextval('jobq.claim_token_seq') AS token
@@ -15,7 +16,9 @@ WITH token AS MATERIALIZED (
                      AND (coalesce(j.run_at, j.created_at), j.id) > (l.after_at, l.after_id) AND j.status = 'pending'
                    ORDER BY coalesce(j.run_at, j.created_at), j.id LIMIT l.n FOR UPDATE SKIP LOCKED) AS x))
      AND EXISTS (SELECT FROM jobq.nodes WHERE incarnation = $2::int8)
-  RETURNING claim_token, id, coalesce(tenant_id, '') AS tenant_id, coalesce(priority, 5::smallint) AS priority, type, user_id, payload, coalesce(run_at, created_at) AS run_at, created_at, deadline, retry_count, max_retries, crashes, result
+  RETURNING claim_token, id, coalesce(tenant_id, '') AS tenant_id, coalesce(priority, 5::smallint) AS priority, type, user_id, payload, coalesce(run_at, created_at) AS run_at, created_at, deadline, retry_count, max_retries, crashes, result,
+            CASE WHEN unique_key IS NOT NULL THEN coalesce((SELECT r.ended_token FROM jobq.replacements r WHERE r.id = jobs_live.id), 0)
+                 WHEN notify_channel IS NOT NULL THEN 0 END AS tied
 ), noted AS (
   INSERT INTO jobq.claims (token, incarnation, ids)
   SELECT (SELECT token FROM token), $2::int8, array_agg(id) FROM claimed HAVING count(*) > 0

@@ -3,10 +3,10 @@
  *
  * Pure but for reading files. The structs below are made from the table: a key of [jobqd] is a field of struct conf_jobqd, a
  * key of [queue NAME] one of struct conf_queue, one of [pool NAME] one of struct conf_pool, one of [tenants] one of struct
- * conf_tenants; the name is the key. Field types: DURATION int64_t ns; SIZE int64_t bytes;
+ * conf_tenants, one of [report] one of struct conf_report; the name is the key. Field types: DURATION int64_t ns; SIZE int64_t bytes;
  * INT int64_t; BOOL bool; RATE struct rate (count 0 = none); BACKOFF struct backoff; ENUM int (constants CONF_<KEY>_<CHOICE>);
  * STRING const char * (never NULL; "" = not set); SECRET const char * (resolved from file: or env:, masked when printed);
- * LIST of name: value lines (headers): const char *, one per line.
+ * LIST of name: value lines (headers), VARS of NAME=value lines (env): const char *, one per line.
  * A DURATION, SIZE or INT without default is 0. Every value knows its origin ("built in", "preset standard", "jobqd.conf:12",
  * "[queue *] …", "environment JOBQ_…").
  */
@@ -38,6 +38,7 @@ struct conf {
 	const char *path;             /* absolute */
 	struct conf_jobqd jobqd;
 	struct conf_tenants tenants;
+	struct conf_report report;
 	struct conf_queue **queues;   /* in the order of the file */
 	size_t nqueues;
 	struct conf_pool **pools;     /* in the order of the file; `default` is here when a queue uses it */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "conf/layer.h"
+#include "conf/smtp_url.h"
 #include "jobq/shm.h"
 
 #define BURST_SECONDS 0.1
@@ -110,6 +111,12 @@ static void derive_pools(struct conf *conf)
 			at_most(conf, &private->pools[p], &conf->pools[p]->k, CONF_K_POOL_min, conf->pools[p]->k.min, conf->pools[p]->k.max);
 }
 
+static void derive_tls(struct conf_set *set, struct conf_queue_keys *k)
+{
+	if (strcmp(k->handler, "email") == 0 && !conf_layer_is_set(set, CONF_K_QUEUE_smtp_tls))
+		conf_layer_built_in(set, k, CONF_K_QUEUE_smtp_tls, smtp_url_loopback(k->smtp_url) ? "off" : "require");
+}
+
 void conf_derive_all(struct conf *conf)
 {
 	struct conf_private *private = conf->private;
@@ -125,6 +132,7 @@ void conf_derive_all(struct conf *conf)
 		derive_batch(conf, &private->queues[i], &conf->queues[i]->k);
 		derive_timeouts(conf, &private->queues[i], &conf->queues[i]->k);
 		derive_burst(conf, &private->queues[i], &conf->queues[i]->k);
+		derive_tls(&private->queues[i], &conf->queues[i]->k);
 	}
 	derive_pools(conf);
 }

@@ -81,6 +81,7 @@ void conf_diff_make(const struct conf *old_conf, const struct conf *new_conf, st
 	diff->queues = xcalloc(new_conf->nqueues + 1, sizeof *diff->queues);
 	compare(diff, CONF_IN_JOBQD, &old_conf->jobqd, &new_conf->jobqd);
 	compare(diff, CONF_IN_TENANTS, &old_conf->tenants, &new_conf->tenants);
+	compare(diff, CONF_IN_REPORT, &old_conf->report, &new_conf->report);
 	for (size_t i = 0; i < new_conf->nqueues; i++) {
 		const struct conf_queue *queue = new_conf->queues[i], *old = conf_queue_find(old_conf, queue->name);
 

@@ -113,7 +113,7 @@ static void add_all(struct conf_raw *raw, const struct candidate *c, const char 
 {
 	size_t len;
 
-	for (; c->key->type == CONF_T_LIST && text[len = strcspn(text, "\n")] == '\n'; text += len + 1)
+	for (; conf_table_several(c->key) && text[len = strcspn(text, "\n")] == '\n'; text += len + 1)
 		add(raw, c, text, len, where);
 	add(raw, c, text, strlen(text), where);
 }

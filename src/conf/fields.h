@@ -23,6 +23,7 @@
 #define CONF_C_PATH(key) const char *key;
 #define CONF_C_SECRET(key) const char *key;   /* resolved */
 #define CONF_C_LIST(key) const char *key;     /* one item a line */
+#define CONF_C_VARS(key) const char *key;     /* one NAME=value a line */
 
 #define CONF_FIELD_NOW(section, type, key) CONF_IN_##section(type, key)
 #define CONF_FIELD_LATER(section, type, key)
@@ -32,12 +33,14 @@ struct conf_jobqd {
 #define CONF_IN_QUEUE(type, key)
 #define CONF_IN_TENANTS(type, key)
 #define CONF_IN_POOL(type, key)
+#define CONF_IN_REPORT(type, key)
 #define CONF_X(section, version, type, key, ...) CONF_FIELD_##version(section, type, key)
 #include "tbl/config.def"
 #undef CONF_IN_JOBQD
 #undef CONF_IN_QUEUE
 #undef CONF_IN_TENANTS
 #undef CONF_IN_POOL
+#undef CONF_IN_REPORT
 };
 
 struct conf_queue_keys {
@@ -45,12 +48,14 @@ struct conf_queue_keys {
 #define CONF_IN_QUEUE(type, key) CONF_C_##type(key)
 #define CONF_IN_TENANTS(type, key)
 #define CONF_IN_POOL(type, key)
+#define CONF_IN_REPORT(type, key)
 #define CONF_X(section, version, type, key, ...) CONF_FIELD_##version(section, type, key)
 #include "tbl/config.def"
 #undef CONF_IN_JOBQD
 #undef CONF_IN_QUEUE
 #undef CONF_IN_TENANTS
 #undef CONF_IN_POOL
+#undef CONF_IN_REPORT
 };
 
 struct conf_tenants {
@@ -58,12 +63,14 @@ struct conf_tenants {
 #define CONF_IN_QUEUE(type, key)
 #define CONF_IN_TENANTS(type, key) CONF_C_##type(key)
 #define CONF_IN_POOL(type, key)
+#define CONF_IN_REPORT(type, key)
 #define CONF_X(section, version, type, key, ...) CONF_FIELD_##version(section, type, key)
 #include "tbl/config.def"
 #undef CONF_IN_JOBQD
 #undef CONF_IN_QUEUE
 #undef CONF_IN_TENANTS
 #undef CONF_IN_POOL
+#undef CONF_IN_REPORT
 };
 
 struct conf_pool_keys {
@@ -71,12 +78,29 @@ struct conf_pool_keys {
 #define CONF_IN_QUEUE(type, key)
 #define CONF_IN_TENANTS(type, key)
 #define CONF_IN_POOL(type, key) CONF_C_##type(key)
+#define CONF_IN_REPORT(type, key)
 #define CONF_X(section, version, type, key, ...) CONF_FIELD_##version(section, type, key)
 #include "tbl/config.def"
 #undef CONF_IN_JOBQD
 #undef CONF_IN_QUEUE
 #undef CONF_IN_TENANTS
 #undef CONF_IN_POOL
+#undef CONF_IN_REPORT
+};
+
+struct conf_report {
+#define CONF_IN_JOBQD(type, key)
+#define CONF_IN_QUEUE(type, key)
+#define CONF_IN_TENANTS(type, key)
+#define CONF_IN_POOL(type, key)
+#define CONF_IN_REPORT(type, key) CONF_C_##type(key)
+#define CONF_X(section, version, type, key, ...) CONF_FIELD_##version(section, type, key)
+#include "tbl/config.def"
+#undef CONF_IN_JOBQD
+#undef CONF_IN_QUEUE
+#undef CONF_IN_TENANTS
+#undef CONF_IN_POOL
+#undef CONF_IN_REPORT
 };
 
 enum conf_choice_value {

@@ -52,6 +52,8 @@ static const char *resolve(struct conf_raw *raw, struct conf_setting *s)
 
 	if (s->secret != NULL || s->bad)
 		return s->secret;
+	if (s->key->type == CONF_T_VARS) /* as it is written: no reference, so no secret gets into an environment */
+		return s->secret = s->text;
 	if (s->key->type == CONF_T_LIST && *value != '\0') {
 		value = strchr(value, ':') + 1;
 		value += strspn(value, " \t");
@@ -118,7 +120,7 @@ static void fill_key(struct conf_raw *raw, struct conf_set *set, void *base, con
 	if (s != NULL) {
 		*v = (struct conf_value){.text = s->text, .origin = s->origin, .where = s->where};
 		value = s->text;
-		if (key->type == CONF_T_LIST)
+		if (conf_table_several(key))
 			value = join(raw, set, s, queue, &v->text);
 		else if (key->type == CONF_T_SECRET && (value = resolve(raw, s)) == NULL)
 			set->bad = true;
@@ -225,6 +227,7 @@ void conf_layer_apply(struct conf *conf, struct conf_raw *raw)
 	check_settings(raw);
 	fill(raw, &private->plain, &conf->jobqd, CONF_IN_JOBQD, NULL, "");
 	fill(raw, &private->plain, &conf->tenants, CONF_IN_TENANTS, NULL, "");
+	fill(raw, &private->plain, &conf->report, CONF_IN_REPORT, NULL, "");
 	conf->queues = xcalloc(raw->nqueues + 1, sizeof *conf->queues);
 	private->queues = xcalloc(raw->nqueues + 1, sizeof *private->queues);
 	for (size_t i = 0; i < raw->nqueues; i++) {
@@ -248,8 +251,12 @@ void conf_layer_apply(struct conf *conf, struct conf_raw *raw)
 bool conf_layer_is_set(const struct conf_set *set, enum conf_index index)
 {
 	const struct conf_value *v = &set->v[index];
+	const struct conf_key *key = &conf_table[index];
 
-	return v->where != NULL && !(conf_table_optional(&conf_table[index]) && (*v->text == '\0' || strcmp(v->text, "off") == 0));
+	if (v->where == NULL)
+		return false;
+	bool off = strcmp(v->text, "off") == 0 && key->type != CONF_T_ENUM; /* of an ENUM it is a choice, if it is one */
+	return !conf_table_optional(key) || (*v->text != '\0' && !off);
 }
 
 void conf_layer_built_in(struct conf_set *set, void *base, enum conf_index index, const char *text)

@@ -147,7 +147,7 @@ static const char head[] =
 	"one of a queue that has a section\n"
 	".BR JOBQ_QUEUE_ NAME _ KEY,\n"
 	"in upper case, with an underscore for all that is no letter or digit: JOBQ_QUEUE_SMS_RATE_LIMIT.\n"
-	"A key of [tenants] is JOBQ_TENANTS_ KEY.\n"
+	"A key of [tenants] is JOBQ_TENANTS_ KEY, one of [report] JOBQ_REPORT_ KEY.\n"
 	"A list is one item a line. A variable that fits no key, or two, is an error.\n";
 
 static const char old_head[] =
@@ -202,6 +202,8 @@ void conf_manual_print(FILE *out)
 	print_keys(&text, CONF_IN_JOBQD, NULL);
 	buf_puts(&text, ".SH \"SECTION [tenants]\"\n");
 	print_keys(&text, CONF_IN_TENANTS, NULL);
+	buf_puts(&text, ".SH \"SECTION [report]\"\n");
+	print_keys(&text, CONF_IN_REPORT, NULL);
 	buf_printf(&text,
 		".SH \"SECTION [queue NAME]\"\nAt most %d queues, with at most %d workers together. Names are a small letter, then up to 62 of\n"
 		"a\\-z 0\\-9 _ . \\-;\n.B system\nis reserved.\n.B [queue *]\ngives defaults for all queues.\n",

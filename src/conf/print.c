@@ -31,20 +31,21 @@ struct entry {
 
 typedef void visit(void *arg, const struct entry *entry);
 
-static void mask_item(struct buf *out, const char *item, size_t len)
+static void mask_item(struct buf *out, enum conf_type form, const char *item, size_t len)
 {
-	size_t name = strcspn(item, ":\n") + 1, skip;
+	size_t name = strcspn(item, form == CONF_T_VARS ? "=\n" : ":\n") + 1, skip;
 	const char *value;
 
 	if (name > len) {
 		buf_puts(out, MASK);
 		return;
 	}
-	skip = name + strspn(item + name, " \t");
+	skip = name + (form == CONF_T_VARS ? 0 : strspn(item + name, " \t"));
 	value = item + (skip < len ? skip : len);
 	buf_add(out, item, name);
-	buf_putc(out, ' ');
-	if (conf_secret_is_reference(value))
+	if (form == CONF_T_LIST)
+		buf_putc(out, ' ');
+	if (form == CONF_T_LIST && conf_secret_is_reference(value))
 		buf_add(out, value, len - (size_t)(value - item));
 	else
 		buf_puts(out, MASK);
@@ -53,14 +54,15 @@ static void mask_item(struct buf *out, const char *item, size_t len)
 /* What may be shown of a value, into out. */
 static const char *shown(struct buf *out, const struct conf_key *key, const char *text)
 {
-	bool number = key->type != CONF_T_STRING && key->type != CONF_T_PATH && key->type != CONF_T_SECRET && key->type != CONF_T_LIST;
+	bool number = key->type != CONF_T_STRING && key->type != CONF_T_PATH && key->type != CONF_T_SECRET &&
+		      !conf_table_several(key);
 
 	buf_reset(out);
 	if (*text == '\0') {
 		buf_puts(out, number && conf_table_optional(key) ? "off" : "");
 	} else if (key->type == CONF_T_SECRET) {
 		buf_puts(out, strcmp(text, key->def) == 0 || conf_secret_is_reference(text) ? text : MASK);
-	} else if (key->type != CONF_T_LIST) {
+	} else if (!conf_table_several(key)) {
 		buf_puts(out, text);
 	} else {
 		for (const char *item = text; *item != '\0'; item += strspn(item, "\n")) {
@@ -68,7 +70,7 @@ static const char *shown(struct buf *out, const struct conf_key *key, const char
 
 			if (out->len > 0)
 				buf_putc(out, '\n');
-			mask_item(out, item, len);
+			mask_item(out, key->type, item, len);
 			item += len;
 		}
 	}
@@ -125,7 +127,7 @@ static void print_entry(void *arg, const struct entry *entry)
 	p->begun = true;
 	p->queue = entry->queue;
 	p->section = entry->key->section;
-	if (entry->key->type != CONF_T_LIST || *entry->value == '\0') {
+	if (!conf_table_several(entry->key) || *entry->value == '\0') {
 		print_line(&p->text, entry, entry->value);
 		return;
 	}

@@ -172,7 +172,7 @@ static void add_key(struct reader *r, const struct file *file, const struct plac
 		wrong_key(r, place, line->name, where);
 	} else if (!key->now) {
 		conf_errors_add(raw->errors, where, "key \"%s\" is not in this version", line->name);
-	} else if (key->type == CONF_T_LIST || is_first(r, file, place, line->name, where)) {
+	} else if (conf_table_several(key) || is_first(r, file, place, line->name, where)) {
 		conf_raw_add(raw, key, place->kind == PLACE_STAR ? CONF_LAYER_STAR : CONF_LAYER_SECTION, place->queue,
 			conf_keep_text(raw->keep, line->arg, strlen(line->arg)), where);
 	}

@@ -58,23 +58,24 @@ static void comment(struct buf *out, const char *text)
 	buf_putc(out, '\n');
 }
 
-static void print_key(struct buf *out, const struct conf_key *key, const char *value)
+static void print_key(struct buf *out, const struct conf_key *key, const char *handler, const char *value)
 {
 	char range[CONF_RANGE_MAX], def[256];
+	const char *usual = handler == NULL ? key->def : conf_table_default(key, handler);
 
 	buf_putc(out, '\n');
 	comment(out, key->help);
 	conf_value_range(key, range);
 	buf_printf(out, "# %s%s%s\n", range, *range ? "; " : "", conf_words_reload(key));
-	conf_table_expand(key->def, "/var", "/run", def, sizeof def);
+	conf_table_expand(usual, "/var", "/run", def, sizeof def);
 	if (value != NULL) {
 		buf_printf(out, "%s = ", key->name);
 		conf_line_quote(out, value);
 		buf_putc(out, '\n');
 		return;
 	}
-	if (key->def[0] == '=')
-		buf_printf(out, "# (default: %s)\n", key->def + 2);
+	if (usual[0] == '=')
+		buf_printf(out, "# (default: %s)\n", usual + 2);
 	buf_printf(out, "#%s =%s%s\n", key->name, *def ? " " : "", def);
 }
 
@@ -86,9 +87,9 @@ static void print_section(struct buf *out, enum conf_section section, const char
 		if (key->section != section || !key->now || (handler == NULL) != (key->handlers[0] == '\0'))
 			continue;
 		if (handler == NULL)
-			print_key(out, key, NULL);
+			print_key(out, key, NULL, NULL);
 		else if (conf_table_applies(key, handler))
-			print_key(out, key, strcmp(handler, "sms") == 0 ? setting(key->name) : NULL);
+			print_key(out, key, handler, strcmp(handler, "sms") == 0 ? setting(key->name) : NULL);
 	}
 }
 
@@ -115,6 +116,8 @@ void conf_print_sample(FILE *out)
 	print_section(&text, CONF_IN_JOBQD, NULL);
 	buf_puts(&text, "\n# Where tenants come from.\n[tenants]\n");
 	print_section(&text, CONF_IN_TENANTS, NULL);
+	buf_puts(&text, "\n# Reports in the log.\n[report]\n");
+	print_section(&text, CONF_IN_REPORT, NULL);
 	buf_puts(&text, "\n# Defaults for all queues; each may have its own in its section.\n[queue *]\n");
 	print_section(&text, CONF_IN_QUEUE, NULL);
 	for (size_t i = 0; i < conf_nhandlers; i++) {
@@ -125,7 +128,7 @@ void conf_print_sample(FILE *out)
 		buf_printf(&text, "\n# Handler %s: %s.\n%s[queue %s]\n", handler->name, handler->help,
 			strcmp(handler->name, "sms") == 0 ? "" : "#", handler->name);
 		if (strcmp(handler->name, "sms") == 0)
-			print_key(&text, &conf_table[CONF_K_QUEUE_rate_limit], setting("rate_limit"));
+			print_key(&text, &conf_table[CONF_K_QUEUE_rate_limit], "sms", setting("rate_limit"));
 		print_section(&text, CONF_IN_QUEUE, handler->name);
 	}
 	buf_printf(&text, "\n# Pools: %s.\n#[pool main]\n", conf_sections[CONF_IN_POOL].help);

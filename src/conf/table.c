@@ -31,6 +31,7 @@ const struct conf_section_row conf_sections[CONF_SECTION_COUNT] = {
 #define CONF_AT_QUEUE(key) offsetof(struct conf_queue_keys, key)
 #define CONF_AT_TENANTS(key) offsetof(struct conf_tenants, key)
 #define CONF_AT_POOL(key) offsetof(struct conf_pool_keys, key)
+#define CONF_AT_REPORT(key) offsetof(struct conf_report, key)
 #define CONF_OFFSET_NOW(section, key) CONF_AT_##section(key)
 #define CONF_OFFSET_LATER(section, key) SIZE_MAX
 #define CONF_X(in, version, is, key, deflt, least, most, units, on_reload, whose, words) \
@@ -104,6 +105,11 @@ bool conf_table_applies(const struct conf_key *key, const char *handler)
 		list += strspn(list, " ");
 	}
 	return false;
+}
+
+bool conf_table_several(const struct conf_key *key)
+{
+	return key->type == CONF_T_LIST || key->type == CONF_T_VARS;
 }
 
 bool conf_table_optional(const struct conf_key *key)

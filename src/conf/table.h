@@ -21,7 +21,7 @@ enum conf_index {
 
 enum conf_type {
 	CONF_T_DURATION, CONF_T_SIZE, CONF_T_INT, CONF_T_BOOL, CONF_T_RATE, CONF_T_BACKOFF,
-	CONF_T_ENUM, CONF_T_STRING, CONF_T_PATH, CONF_T_SECRET, CONF_T_LIST
+	CONF_T_ENUM, CONF_T_STRING, CONF_T_PATH, CONF_T_SECRET, CONF_T_LIST, CONF_T_VARS
 };
 
 enum conf_reload { CONF_R_LIVE, CONF_R_DISPATCHER, CONF_R_WORKERS, CONF_R_BOTH, CONF_R_ALL, CONF_R_RESTART };
@@ -83,6 +83,7 @@ extern const size_t conf_nold_env;
 const struct conf_key *conf_table_key(enum conf_section section, const char *name); /* NULL: no such key */
 int conf_table_index(const struct conf_key *key);
 bool conf_table_applies(const struct conf_key *key, const char *handler); /* a queue with this handler has this key */
+bool conf_table_several(const struct conf_key *key);                      /* a LIST or VARS: may be given several times */
 bool conf_table_optional(const struct conf_key *key);                    /* may be empty or `off`: not set */
 const char *conf_table_default(const struct conf_key *key, const char *handler); /* as in the table: "", "= words", … */
 /* the default with $LOCALSTATEDIR and $RUNSTATEDIR replaced; dst of at least 256 bytes; "" when there is none or it is worked out */

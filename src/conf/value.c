@@ -37,7 +37,8 @@ __attribute__((format(printf, 2, 3))) static bool wrong(char why[CONF_WHY_MAX], 
 
 static bool is_text(const struct conf_key *key)
 {
-	return key->type == CONF_T_STRING || key->type == CONF_T_PATH || key->type == CONF_T_SECRET || key->type == CONF_T_LIST;
+	return key->type == CONF_T_STRING || key->type == CONF_T_PATH || key->type == CONF_T_SECRET ||
+	       conf_table_several(key);
 }
 
 /* A DURATION, SIZE or INT. */
@@ -104,6 +105,21 @@ static bool set_item(const char *text, char why[CONF_WHY_MAX])
 	return true;
 }
 
+/* `NAME=value` of VARS */
+static bool set_variable(const char *text, char why[CONF_WHY_MAX])
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+	size_t name = strspn(text, letters);
+
+	if (*text == '\0')
+		return true;
+	if (name == 0 || text[name] != '=' || (*text >= '0' && *text <= '9'))
+		return wrong(why, "expected NAME=value, the name of letters, digits and _");
+	if (is_masked(text + name + 1))
+		return wrong(why, "the value is masked; write the value itself");
+	return true;
+}
+
 static bool set_text(const struct conf_key *key, const char *text, char why[CONF_WHY_MAX])
 {
 	if (key->type == CONF_T_PATH && *text != '\0' && *text != '/')
@@ -112,6 +128,8 @@ static bool set_text(const struct conf_key *key, const char *text, char why[CONF
 		return wrong(why, "the path is too long");
 	if (key->type == CONF_T_SECRET && is_masked(text))
 		return wrong(why, "the value is masked; write the secret itself, file:PATH or env:NAME");
+	if (key->type == CONF_T_VARS)
+		return set_variable(text, why);
 	return key->type == CONF_T_LIST ? set_item(text, why) : true;
 }
 
@@ -151,7 +169,7 @@ static size_t size_of(const struct conf_key *key)
 
 bool conf_value_set(const struct conf_key *key, const char *text, void *base, char why[CONF_WHY_MAX])
 {
-	bool none = conf_table_optional(key) && (*text == '\0' || strcmp(text, "off") == 0);
+	bool none = conf_table_optional(key) && (*text == '\0' || (strcmp(text, "off") == 0 && key->type != CONF_T_ENUM));
 	union number value;
 
 	memset(&value, 0, sizeof value);

@@ -49,6 +49,8 @@ const char *conf_words_type(enum conf_type type)
 		return "secret";
 	case CONF_T_LIST:
 		return "Name: value";
+	case CONF_T_VARS:
+		return "NAME=value";
 	case CONF_T_STRING:
 		break;
 	}

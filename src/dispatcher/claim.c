@@ -34,7 +34,7 @@ struct claim_call {
 };
 
 enum { COL_TOKEN, COL_ID, COL_TENANT, COL_PRIORITY, COL_TYPE, COL_USER, COL_PAYLOAD, COL_RUN_AT, COL_CREATED, COL_DEADLINE,
-       COL_RETRIES, COL_MAX_RETRIES, COL_CRASHES, COL_RESULT };
+       COL_RETRIES, COL_MAX_RETRIES, COL_CRASHES, COL_RESULT, COL_TIED };
 
 /* ---- how much ---- */
 
@@ -84,6 +84,8 @@ void claim_read_row(const PGresult *res, int i, struct job_row *row)
 	row->max_retries = pg_get_isnull(res, i, COL_MAX_RETRIES) ? -1 : pg_get_int4(res, i, COL_MAX_RETRIES);
 	row->crashes = pg_get_int2(res, i, COL_CRASHES);
 	row->prior = pg_get_jsonb(res, i, COL_RESULT, &row->prior_len);
+	row->tied = !pg_get_isnull(res, i, COL_TIED);
+	row->run = pg_get_int8(res, i, COL_TIED);
 }
 
 /* The rows come in the order of their place on disk; the buffer wants them by lane and age. */
@@ -217,7 +219,7 @@ static void claim_queue(struct dispatcher *d, struct queue *queue)
 	int64_t room = claim_room(queue);
 	if (clock_mono_ns() < queue->claim_not_before_ns)
 		return;
-	if (queue->claiming || queue->paused || queue->receiver.breaker.state == BREAKER_SHUT || queue->nworkers == 0 || !worth_a_claim(queue, room))
+	if (queue->claiming || queue->paused || receiver_shut(queue) || queue->nworkers == 0 || !worth_a_claim(queue, room))
 		return;
 	struct claim_call *call = xcalloc(1, sizeof *call);
 	call->d = d;

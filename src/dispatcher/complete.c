@@ -4,7 +4,8 @@
  * Runs in the dispatcher. Owns d->fates, d->round and the knowledge of history leaves. One round of statements is under way
  * at a time; what arrives meanwhile goes in the next. Rows are locked in id order. Every statement joins (id, token)
  * pairs: a row that is no longer ours is left alone. After a lost connection the round is written again; pairs that are then not
- * found are looked for in the history before they count as lost.
+ * found are looked for in the history before they count as lost. Tied jobs (a unique key, a notify channel) go by statements of their
+ * own, which may say that the job waits again with a replacement, or that a producer holds its row: then it is asked for later.
  */
 #include "config.h"
 
@@ -18,23 +19,11 @@
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/leaf.h"
 #include "dispatcher/limit.h"
+#include "dispatcher/write.h"
 
 #define ROUND_MAX 2000
 #define RETRY_NS (200 * NS_PER_MS)
-
-/* One statement of a round: jobs of one kind (and leaf). */
-enum kind { KIND_DELETE, KIND_MOVE_DONE, KIND_MOVE, KIND_BACK, KIND_HOLD, KIND_VERIFY, KIND_NONE };
-struct call {
-	struct dispatcher *d;
-	enum kind kind;
-	int32_t leaf;      /* day number of the leaf, MOVE only */
-	int32_t expire_on; /* MOVE only */
-	bool closed;       /* one job that is written by itself */
-	size_t n;
-	struct job *jobs[];
-};
-
-static const char *const end_texts[] = {"completed", "failed", "cancelled"};
+#define BUSY_NS (100 * NS_PER_MS) /* a tied job whose row is locked */
 
 /* ---- what a job needs ---- */
 
@@ -51,12 +40,14 @@ static enum kind kind_of(const struct dispatcher *d, const struct job *job, int3
 {
 	*expire_on = 0;
 	if (job->fate == FATE_BACK)
-		return KIND_BACK;
+		return job->tied ? KIND_BACK_TIED : KIND_BACK;
 	if (job->fate == FATE_HOLD)
-		return KIND_HOLD;
+		return job->tied ? KIND_HOLD_TIED : KIND_HOLD;
 	if (job->fate == FATE_VERIFY)
 		return KIND_VERIFY;
 	*expire_on = expiry_of(d, job);
+	if (job->tied)
+		return KIND_FINISH_TIED;
 	if (*expire_on == 0)
 		return KIND_DELETE;
 	return job->end == END_COMPLETED && !job->result && !job->error ? KIND_MOVE_DONE : KIND_MOVE;
@@ -121,6 +112,19 @@ static void round_step_done(struct dispatcher *d)
 	dispatcher_pump(d);
 }
 
+/* The handler has said COMMIT, and it is not to be seen: it never came, or is not done yet. Giving the row back decides: it waits for
+ * whoever ends the job at this moment, and then finds it ended, or pending again. */
+static void look_again(struct dispatcher *d, struct job *job)
+{
+	job->maybe_committed = true;
+	job->fate = job->cancel ? FATE_FINISH : FATE_BACK;
+	job->end = END_CANCELLED;
+	job->delay_us = 0;
+	job->charge = 0;
+	TAILQ_REMOVE(&d->round.jobs, job, link);
+	complete_add(d, job);
+}
+
 /* Pairs that no statement found: written by an earlier try whose answer was lost, or by the handler, or not ours any more. */
 static void verify_answer(void *arg, const struct pg_result *result)
 {
@@ -130,15 +134,26 @@ static void verify_answer(void *arg, const struct pg_result *result)
 		int rows = PQntuples(result->res);
 		for (size_t i = 0; i < call->n; i++) {
 			struct job *job = call->jobs[i];
-			bool there = false;
-			for (int r = 0; r < rows && !there; r++)
+			bool there = false, again = false;
+			for (int r = 0; r < rows && !there; r++) {
 				there = pg_get_int8(result->res, r, 0) == job->id;
-			bool presumed = job->fate == FATE_FINISH && job->lost_reply && expiry_of(d, job) == 0;
+				again = there && pg_get_bool(result->res, r, 1);
+			}
+			if (!there && job->fate == FATE_VERIFY && !job->maybe_committed) {
+				look_again(d, job);
+				continue;
+			}
+			if (job->maybe_committed || (there && job->fate == FATE_BACK)) {
+				job->fate = FATE_VERIFY; /* its handler completed it */
+				job->end = END_COMPLETED;
+			}
+			bool unseen = job->fate == FATE_VERIFY || (job->fate == FATE_FINISH && job->lost_reply);
+			bool presumed = unseen && expiry_of(d, job) == 0;
 			if (!there && !presumed && job->queue)
 				counter_add(job->queue, COUNTER_lost, 1);
 			if (!there && !presumed)
 				log_warn("job %lld: ownership lost, its outcome is void", (long long)job->id);
-			if (there || presumed)
+			if ((there && !again) || presumed)
 				count_end(job);
 			job->fate = FATE_VERIFY;
 			settle(d, job, 0);
@@ -146,13 +161,6 @@ static void verify_answer(void *arg, const struct pg_result *result)
 	}
 	free(call);
 	round_step_done(d);
-}
-
-static bool send_verify(struct dispatcher *d, struct call *call)
-{
-	db_params(d);
-	db_param_refs(d, call->jobs, call->n);
-	return db_send(d, DB_ACK, "find_ended", verify_answer, call);
 }
 
 static struct job **find_call_job(struct call *call, int64_t id)
@@ -168,31 +176,50 @@ static struct job **find_call_job(struct call *call, int64_t id)
 	return low < call->n && call->jobs[low]->id == id ? &call->jobs[low] : NULL;
 }
 
-/* The statement returned the ids it wrote; the others are looked for. call->jobs is sorted by id. */
+enum written { MISSING, WRITTEN, BUSY };
+
+/* What became of a tied job. One that waits again has been served as if it went back. */
+static enum written read_tied(struct job *job, const PGresult *res, int row)
+{
+	if (pg_get_bool(res, row, TIED_BUSY)) {
+		job->busy_until_ns = clock_mono_ns() + BUSY_NS;
+		return BUSY;
+	}
+	if (pg_get_isnull(res, row, TIED_AGAIN_AT))
+		return WRITTEN;
+	job->run_at_us = pg_get_timestamp_us(res, row, TIED_AGAIN_AT);
+	job->item.priority = (uint8_t)pg_get_int2(res, row, TIED_PRIORITY);
+	job->cancel = false; /* its request went with the run that ended */
+	job->fate = FATE_BACK;
+	return WRITTEN;
+}
+
+/* The statement returned the ids it wrote; the others are looked for. A busy one stays in the round, and goes back to the
+ * fates with it. call->jobs is sorted by id. */
 static void settle_written(struct call *call, const PGresult *res)
 {
 	struct dispatcher *d = call->d;
 	struct call *missing = xmalloc(sizeof *missing + call->n * sizeof missing->jobs[0]);
-	bool *written = xcalloc(call->n, sizeof *written);
+	enum written *written = xcalloc(call->n, sizeof *written);
 	*missing = (struct call){.d = d, .kind = KIND_VERIFY};
 	for (int i = 0; i < PQntuples(res); i++) {
 		struct job **at = find_call_job(call, pg_get_int8(res, i, 0));
 		if (!at)
 			continue;
-		written[at - call->jobs] = true;
+		written[at - call->jobs] = call->kind >= KIND_FINISH_TIED ? read_tied(*at, res, i) : WRITTEN;
 		if (call->kind == KIND_BACK)
 			(*at)->run_at_us = pg_get_timestamp_us(res, i, 1);
 	}
 	for (size_t i = 0; i < call->n; i++) {
-		if (!written[i]) {
+		if (written[i] == MISSING)
 			missing->jobs[missing->n++] = call->jobs[i];
+		if (written[i] != WRITTEN)
 			continue;
-		}
 		count_end(call->jobs[i]);
 		settle(d, call->jobs[i], call->jobs[i]->run_at_us);
 	}
 	free(written);
-	if (missing->n > 0 && send_verify(d, missing)) {
+	if (missing->n > 0 && write_send(d, missing, verify_answer)) {
 		d->round.open++;
 		return;
 	}
@@ -241,101 +268,6 @@ static void tidy_answer(void *arg, const struct pg_result *result)
 	round_step_done(arg);
 }
 
-/* ---- the statements ---- */
-
-static void param_ints(struct pg_params *p, const struct call *call, int (*of)(const struct job *))
-{
-	pg_array_begin(p, PG_INT4, call->n);
-	for (size_t i = 0; i < call->n; i++)
-		pg_array_int4(p, of(call->jobs[i]));
-	pg_array_end(p);
-}
-
-static int charge_of(const struct job *job) { return job->charge; }
-static int crashes_of(const struct job *job) { return job->new_crashes; }
-
-static void param_errors(struct pg_params *p, const struct call *call)
-{
-	pg_array_begin(p, PG_TEXT, call->n);
-	for (size_t i = 0; i < call->n; i++)
-		pg_array_text(p, call->jobs[i]->error, call->jobs[i]->error_len);
-	pg_array_end(p);
-}
-
-static void param_results(struct pg_params *p, const struct call *call)
-{
-	pg_array_begin(p, PG_JSONB, call->n);
-	for (size_t i = 0; i < call->n; i++)
-		pg_array_jsonb(p, call->jobs[i]->result, call->jobs[i]->result_len);
-	pg_array_end(p);
-}
-
-static void param_batches(struct pg_params *p, const struct call *call)
-{
-	pg_array_begin(p, PG_INT8, call->n);
-	for (size_t i = 0; i < call->n; i++)
-		pg_array_int8(p, (int64_t)call->jobs[i]->batch_id);
-	pg_array_end(p);
-}
-
-static void param_move(struct pg_params *p, const struct call *call)
-{
-	pg_array_begin(p, PG_TEXT, call->n);
-	for (size_t i = 0; i < call->n; i++)
-		pg_array_text(p, end_texts[call->jobs[i]->end], strlen(end_texts[call->jobs[i]->end]));
-	pg_array_end(p);
-	param_results(p, call);
-	param_errors(p, call);
-}
-
-static void param_back(struct pg_params *p, const struct call *call)
-{
-	param_ints(p, call, charge_of);
-	pg_array_begin(p, PG_INT8, call->n);
-	for (size_t i = 0; i < call->n; i++)
-		pg_array_int8(p, call->jobs[i]->delay_us);
-	pg_array_end(p);
-	param_ints(p, call, crashes_of);
-	param_errors(p, call);
-	param_results(p, call);
-}
-
-static bool send_call(struct dispatcher *d, struct call *call)
-{
-	struct pg_params *p = db_params(d);
-	const struct pg_stmt *stmt = NULL;
-	qsort(call->jobs, call->n, sizeof call->jobs[0], job_by_id);
-	db_param_refs(d, call->jobs, call->n);
-	switch (call->kind) {
-	case KIND_DELETE:
-		stmt = db_stmt("finish_delete");
-		break;
-	case KIND_MOVE_DONE:
-		pg_param_int4(p, call->expire_on);
-		param_batches(p, call);
-		stmt = leaf_stmt(call->leaf, "finish_move_done");
-		break;
-	case KIND_MOVE:
-		pg_param_int4(p, call->expire_on);
-		param_batches(p, call);
-		param_move(p, call);
-		stmt = leaf_stmt(call->leaf, "finish_move");
-		break;
-	case KIND_BACK:
-		param_back(p, call);
-		stmt = db_stmt("back");
-		break;
-	case KIND_HOLD:
-		param_errors(p, call);
-		param_results(p, call);
-		stmt = db_stmt("hold");
-		break;
-	default:
-		return send_verify(d, call);
-	}
-	return pg_conn_send(d->link[DB_ACK], stmt, p, false, write_answer, call);
-}
-
 /* ---- a round ---- */
 
 static struct call *call_for(struct dispatcher *d, struct call **calls, size_t *ncalls, enum kind kind, int32_t expire_on, size_t most,
@@ -357,10 +289,13 @@ static struct call *call_for(struct dispatcher *d, struct call **calls, size_t *
 static size_t gather(struct dispatcher *d, struct call *calls[CALLS_MAX])
 {
 	size_t ncalls = 0, taken = 0;
+	int64_t now = clock_mono_ns();
 	size_t most = d->fates_count < ROUND_MAX ? d->fates_count : ROUND_MAX;
 	struct job *job, *next;
 	for (job = TAILQ_FIRST(&d->fates); job && taken < ROUND_MAX && ncalls < CALLS_MAX; job = next) {
 		next = TAILQ_NEXT(job, link);
+		if (job->busy_until_ns > now)
+			continue;
 		int32_t expire_on;
 		if (job->doubt)
 			continue;
@@ -413,7 +348,7 @@ void complete_pump(struct dispatcher *d)
 	d->round.open = 1; /* ours, until all are sent */
 	size_t ncalls = gather(d, calls);
 	for (size_t i = 0; i < ncalls; i++) {
-		if (send_call(d, calls[i]))
+		if (write_send(d, calls[i], calls[i]->kind == KIND_VERIFY ? verify_answer : write_answer))
 			d->round.open++;
 		else
 			free(calls[i]);

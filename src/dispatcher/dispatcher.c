@@ -29,7 +29,7 @@
 
 #define BURY_NS (10 * NS_PER_MS)
 #define LIMITED_NS (50 * NS_PER_MS)
-#define LEARN_NS (250 * NS_PER_MS)
+#define LEARN_NS (100 * NS_PER_MS)
 #define LEAVE_NS (5 * NS_PER_S)
 #define LEASE_MARGIN 3 /* nothing begins with less than a third of the lease left */
 

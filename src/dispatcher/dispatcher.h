@@ -36,6 +36,7 @@
 #include "queue/degrade.h"
 #include "queue/limits.h"
 #include "queue/tuner.h"
+#include "queue/waits.h"
 #include "shm/seg.h"
 #include "wire/stream.h"
 
@@ -79,13 +80,17 @@ struct job {
 	struct worker *worker;   /* ASSIGNED and ENDED: who holds it; NULL when it is gone */
 	uint32_t slot, slot_generation; /* ASSIGNED: of the worker, known even before it says hello again */
 	int64_t run_at_us, due_us, deadline_us, created_us;
+	int64_t run;             /* tied: what tells this run of the job from those before a replacement; 0 = nothing */
 	int retry_count, max_retries;   /* max_retries resolved */
 	int crashes;
 	enum job_state state;
 	bool alone, cancel, cancel_sent, running, lost_reply, timed_out;
 	bool reserved;           /* limited, and not begun */
 	struct limit_tenant *limited; /* limit.c counts it; NULL: it does not */
+	bool maybe_committed;    /* ENDED: its handler's COMMIT got no answer, and nothing of it was seen so far */
 	bool by_itself;          /* ENDED: a statement failed over some value: write it in one of its own */
+	bool tied;               /* it has a unique key or a notify channel: its end is more than its row (jobq.finish_tied) */
+	int64_t busy_until_ns;   /* ENDED, tied: somebody holds its row; not written before */
 	uint64_t batch_id;
 	/* progress, until written */
 	bool progress_new;
@@ -105,6 +110,7 @@ struct job {
 	double run_ms;
 	TAILQ_ENTRY(job) link;   /* worker->jobs or d->adopted; then d->fates; then the round's list */
 	UT_hash_handle hh;
+	struct job *before;      /* an earlier claim of the same id whose end we have not seen yet; in no hash */
 	/* texts, in one allocation behind the struct */
 	const char *tenant, *type, *user_id, *payload, *prior; /* prior: the row's result, which an earlier attempt left */
 	uint32_t tenant_len, type_len, user_id_len, payload_len, prior_len;
@@ -138,12 +144,15 @@ struct queue {
 	struct buffer buffer;
 	struct tuner tuner;
 	struct degrade degrade;
+	struct receiver receiver;
+	struct pace pace;
 	struct limits limits;    /* of tenants and tiers: limit.c */
 	bool limited;            /* there are such */
 	struct slice *slice;     /* of the queue's own limit: slices.c */
 	int64_t alone_until_ns;  /* this node alone has the queue's limits; mono */
-	struct receiver receiver;
-	struct pace pace;
+	struct waits waits;
+	uint64_t waits_added, waits_ended; /* what had arrived, and ended, a second ago */
+	unsigned buffer_level;   /* of its use, as the log knows it */
 	uint64_t decided;        /* decisions of the tuner that stand in shared memory */
 	uint64_t told_added, told_overflows; /* of the buffer's counts, those in shared memory */
 	int64_t batch_size;      /* in force: learn.c */
@@ -163,9 +172,10 @@ struct queue {
 	int64_t counted_pending, counted_scheduled, counted_held; /* last exact count */
 	int64_t oldest_due_us;
 	struct exceeded *exceeded; /* exceeded.c: who ran into a rate limit */
-	struct {                 /* trend.c: flushes that it has seen, and the most of the buffer, in percent, in this minute */
-		uint64_t flushes[FLUSH_REASONS];
+	struct {                 /* trend.c: what it has seen; peak: the most of the buffer in this minute, in percent */
+		uint64_t flushes[FLUSH_REASONS], completed;
 		unsigned peak;
+		bool waited;     /* due jobs waited when the second began */
 	} seen;
 };
 
@@ -215,7 +225,7 @@ struct dispatcher {
 	struct queue *queues;
 	size_t nqueues;
 	struct worker_list workers;
-	struct job *jobs;        /* hash by id */
+	struct job *jobs;        /* hash by id: the latest claim of each; see job.c */
 	struct claim *claims;    /* hash by token */
 	struct job_list adopted; /* ASSIGNED to a worker that has not said hello yet */
 	struct job_list fates;   /* ENDED, not yet in a round */
@@ -235,7 +245,7 @@ struct dispatcher {
 	struct buf control_in, control_out;
 	/* when periodic work is due, mono ns */
 	int64_t next_second_ns, next_scan_ns, next_count_ns, next_sweep_ns, next_upkeep_ns, next_tick_ns, next_schema_ns, next_unserved_ns, next_own_ns, next_heads_ns, next_roster_ns;
-	bool sweeping, counting, ticking, upkeeping, checking, listing, reading_heads, roster_reading;
+	bool sweeping, counting, ticking, expiring, upkeeping, checking, listing, reading_heads, roster_reading;
 };
 
 /* dispatcher.c */
@@ -249,8 +259,9 @@ bool dispatcher_may_claim(const struct dispatcher *d);
 
 /* job.c */
 struct job_row { /* a row as the claim or the recovery returned it */
-	int64_t id, token, run_at_us, created_at_us, deadline_us;
+	int64_t id, token, run_at_us, created_at_us, deadline_us, run;
 	int priority, retry_count, max_retries, crashes; /* max_retries -1 = the queue's */
+	bool tied;
 	const char *tenant, *type, *user_id, *payload, *prior;
 	size_t tenant_len, type_len, user_id_len, payload_len, prior_len;
 };

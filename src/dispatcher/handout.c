@@ -35,7 +35,7 @@ static void put_job(struct buf *body, const struct job *job)
 	uint32_t tenant_word, tier_word;
 	limit_words(job, &tenant_word, &tier_word);
 	const struct msg_job m = {
-		.id = job->id, .token = job->token, .deadline_us = job->deadline_us, .created_us = job->created_us,
+		.id = job->id, .token = job->token, .deadline_us = job->deadline_us, .created_us = job->created_us, .run = job->run,
 		.attempt = (uint32_t)job->retry_count + 1, .max_retries = (uint32_t)job->max_retries, .priority = named_priority(job->item.priority),
 		.tenant_word = tenant_word, .tier_word = tier_word, .type = {job->type, job->type_len}, .tenant = {job->tenant, job->tenant_len},
 		.user_id = {job->user_id, job->user_id_len}, .payload = {job->payload, job->payload_len},

@@ -29,4 +29,6 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/wake.c \
 	src/dispatcher/why.c \
 	src/dispatcher/words.c src/dispatcher/words.h \
-	src/dispatcher/workers.c
+	src/dispatcher/workers.c \
+	src/dispatcher/write.c src/dispatcher/write.h
+EXTRA_DIST += docs/decisions/exceedances.md

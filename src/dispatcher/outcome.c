@@ -139,6 +139,15 @@ static void snooze(struct dispatcher *d, struct job *job, enum jobq_cause cause,
 	complete_add(d, job);
 }
 
+/* It, or one of those beside it, broke what handled them: alone it will show. */
+static void suspect(struct dispatcher *d, struct job *job)
+{
+	if (job->queue)
+		counter_add(job->queue, COUNTER_snoozed, 1);
+	job->new_crashes = job->crashes > 0 ? job->crashes : 1;
+	back(d, job, 0, 0);
+}
+
 /* Begun, and nobody knows how it ended: is that `uncertain`? Only for handlers whose effect leaves this machine. */
 static bool holds_uncertain(const struct job *job)
 {
@@ -164,7 +173,7 @@ static void measure(struct dispatcher *d, struct job *job, const struct msg_outc
 	int64_t due_real_us = job->due_us - d->db_offset_us;
 	shm_hist_add(&job->queue->shm->pickup_us, begun_real_us - due_real_us);
 	job->run_ms = (double)(m->ended_ns - m->begun_ns) / (double)NS_PER_MS;
-	exceeded_sent(job->queue, job->tenant, 1);
+	exceeded_sent(job->queue, job->tenant, m->units);
 }
 
 static void log_outcome(struct dispatcher *d, const struct job *job, const char *outcome)
@@ -208,9 +217,9 @@ void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome 
 	job_unassign(d, job);
 	measure(d, job, m);
 	if (m->begun_ns > 0)
-		limit_begun(job, 1); /* a worker of a connection that broke did not say so */
+		limit_begun(job, m->units); /* a worker of a connection that broke did not say so */
 	if (m->begun_ns > 0 && job->queue)
-		slices_taken(job->queue->slice, 1);
+		slices_taken(job->queue->slice, m->units);
 	if (kind == OUTCOME_UNSTARTED || kind == OUTCOME_CANCELLED) {
 		unstarted_or_cancelled(d, job, kind);
 		return;
@@ -234,6 +243,8 @@ void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome 
 		snooze(d, job, cause, m->after_ns);
 	else if (kind == OUTCOME_UNCERTAIN)
 		uncertain(d, job, cause, m->after_ns);
+	else if (kind == OUTCOME_SUSPECT)
+		suspect(d, job);
 	else if (kind == OUTCOME_FAIL)
 		finish(d, job, END_FAILED);
 	else {

@@ -69,6 +69,11 @@ void receiver_gate(struct queue *queue, int64_t retry_ns, const char *reason)
 		shut(queue, TUNE_credentials, reason, strlen(reason));
 }
 
+bool receiver_shut(const struct queue *queue)
+{
+	return queue->receiver.breaker.state == BREAKER_SHUT;
+}
+
 /* The probe is gone without a word of the receiver: given back, or its worker died. */
 static void look_for_probe(struct queue *queue)
 {
@@ -105,13 +110,6 @@ void receiver_sent(struct queue *queue, const struct job *job)
 
 /* ---- the rate ---- */
 
-/* What is being sent, where no limit says so. */
-static double sent_per_s(const struct queue *queue)
-{
-	double recent = queue->receiver.rate.accepted;
-	return queue->jobs_per_s > recent ? queue->jobs_per_s : recent > 1 ? recent : 1;
-}
-
 static void repaced(struct queue *queue, uint32_t reason, double before)
 {
 	pace_apply(queue);
@@ -122,6 +120,8 @@ static void rate_answered(struct queue *queue, const struct msg_outcome *m)
 {
 	struct rate_state *rate = &queue->receiver.rate;
 	double before = rate->effective;
+	if (!queue->conf->k.rate_adaptive)
+		return;
 	rate_accepted(rate);
 	if (queue->receiver.requests && rate_latency(rate, m->ended_ns - m->begun_ns, clock_mono_ns()))
 		repaced(queue, TUNE_latency, before);
@@ -131,22 +131,35 @@ static void rate_wants_less(struct queue *queue)
 {
 	struct rate_state *rate = &queue->receiver.rate;
 	double before = rate->effective;
-	if (queue->conf->k.rate_adaptive && rate_refused(rate, sent_per_s(queue), clock_mono_ns()))
-		repaced(queue, TUNE_refused, before > 0 ? before : rate->ceiling);
+	if (!queue->conf->k.rate_adaptive || queue->receiver.breaker.state != BREAKER_OPEN) /* a probe says nothing of rates */
+		return;
+	if (rate_refused(rate, clock_mono_ns()))
+		repaced(queue, TUNE_refused, before);
 }
 
 void receiver_second(struct queue *queue)
 {
 	struct rate_state *rate = &queue->receiver.rate;
 	double before = rate->effective;
-	if (!rate_second(rate, clock_mono_ns()))
+	uint64_t cuts = rate->cuts;
+	if (!queue->conf->k.rate_adaptive || !rate_second(rate, clock_mono_ns()))
 		return;
 	pace_apply(queue);
-	if (rate->effective <= 0 || (rate->limit > 0 && rate->effective >= rate->limit))
+	if (rate->cuts != cuts)
+		decided(queue, SHM_TUNED_rate, TUNE_refused, before, rate->effective);
+	else if (rate->effective <= 0 || (rate->limit > 0 && rate->effective >= rate->limit))
 		decided(queue, SHM_TUNED_rate, TUNE_recovered, before, rate->effective);
 }
 
 /* ---- what outcomes say ---- */
+
+static bool excused_before(const struct receiver *r, int64_t id)
+{
+	for (size_t i = 0; i < r->nexcused && i < RECEIVER_EXCUSED; i++)
+		if (r->excused[i] == id)
+			return true;
+	return false;
+}
 
 static uint32_t begun(const struct queue *queue)
 {
@@ -173,13 +186,16 @@ static void said_when(struct queue *queue, const struct msg_outcome *m)
 static void failed(struct queue *queue, const struct job *job, const struct msg_outcome *m)
 {
 	struct receiver *r = &queue->receiver;
-	bool again = m->cause == JOBQ_CAUSE_DOWN && job->id == r->failed_id;
+	bool again = m->cause == JOBQ_CAUSE_DOWN && (job->id == r->failed_id || excused_before(r, job->id));
+	int64_t now = clock_mono_ns();
 	if (r->breaker.state == BREAKER_SHUT || (r->breaker.state == BREAKER_PROBE && job->id != r->probe_id))
 		return;
 	r->failed_id = job->id;
 	if (m->cause == JOBQ_CAUSE_DOWN && m->after_ns > 0)
 		said_when(queue, m);
-	else if ((r->breaker.state == BREAKER_PROBE || !again) && breaker_failed(&r->breaker, begun(queue), clock_mono_ns()))
+	else if (again && r->breaker.state == BREAKER_PROBE && breaker_retry_after(&r->breaker, now + BREAKER_FIRST_NS, now))
+		shut(queue, TUNE_down, m->error.text, m->error.len); /* for one that tells no more than before, no longer */
+	else if (!again && breaker_failed(&r->breaker, begun(queue), now))
 		shut(queue, TUNE_down, m->error.text, m->error.len);
 }
 
@@ -206,15 +222,14 @@ void receiver_outcome(struct queue *queue, const struct job *job, const struct m
 	struct receiver *r = &queue->receiver;
 	enum jobq_outcome_kind kind = (enum jobq_outcome_kind)m->outcome;
 	if (m->cause == JOBQ_CAUSE_REFUSED) {
-		counter_add(queue, COUNTER_rate_exceeded, 1);
 		rate_wants_less(queue);
 		if (m->after_ns > 0)
 			said_when(queue, m);
 		else if (r->breaker.state == BREAKER_PROBE && breaker_succeeded(&r->breaker))
 			opened(queue); /* it is there */
 	} else if (m->cause != JOBQ_CAUSE_NONE) {
-		if (m->cause == JOBQ_CAUSE_DOWN)
-			rate_wants_less(queue);
+		if (m->cause == JOBQ_CAUSE_DOWN && r->rate.accepted > 0)
+			rate_wants_less(queue); /* it serves some */
 		failed(queue, job, m);
 	} else if (kind == OUTCOME_DONE || kind == OUTCOME_COMMITTED) {
 		succeeded(queue, m);
@@ -224,14 +239,6 @@ void receiver_outcome(struct queue *queue, const struct job *job, const struct m
 }
 
 /* ---- whose fault it is ---- */
-
-static bool excused_before(const struct receiver *r, int64_t id)
-{
-	for (size_t i = 0; i < r->nexcused && i < RECEIVER_EXCUSED; i++)
-		if (r->excused[i] == id)
-			return true;
-	return false;
-}
 
 enum receiver_verdict receiver_judge(struct queue *queue, const struct job *job, enum jobq_cause cause)
 {
@@ -288,7 +295,7 @@ int64_t receiver_wait_ns(struct queue *queue, enum jobq_cause cause, int64_t aft
 		return 0; /* it waits for the gate, not for a time of its own */
 	if (after_ns >= 0)
 		return after_ns;
-	if (cause == JOBQ_CAUSE_REFUSED)
+	if (cause == JOBQ_CAUSE_REFUSED || cause == JOBQ_CAUSE_DOWN)
 		return refused_wait(r, now);
 	return cause == JOBQ_CAUSE_NONE ? SNOOZE_DEFAULT_NS : EXCUSED_WAIT_NS;
 }
@@ -309,9 +316,8 @@ void receiver_start(struct queue *queue)
 {
 	struct receiver *r = &queue->receiver;
 	const struct jobq_handler *handler = jobq_handler_find(queue->conf->k.handler);
-	const unsigned request = JOBQ_HANDLER_OUTSIDE | JOBQ_HANDLER_OVERLAP;
 	int64_t now = clock_mono_ns(), limit = atomic_load(&queue->shm->limit_interval_ns), left = atomic_load(&queue->shm->effective_interval_ns);
-	r->requests = handler && (handler->flags & request) == request;
+	r->requests = handler && (handler->flags & JOBQ_HANDLER_OVERLAP);
 	rate_init(&r->rate, units_per_second(queue->conf->k.rate_limit), now);
 	if (left > limit)
 		rate_resume(&r->rate, (double)NS_PER_S / (double)left, now);

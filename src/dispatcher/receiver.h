@@ -41,6 +41,7 @@ void receiver_step(struct queue *queue);   /* often: a gate whose time is over i
 void receiver_second(struct queue *queue);
 /* How many jobs may go to it now: INT64_MAX, 1 (the probe) or 0. */
 int64_t receiver_may(struct queue *queue);
+bool receiver_shut(const struct queue *queue); /* its gate */
 void receiver_sent(struct queue *queue, const struct job *job); /* handed out */
 /* What an outcome says of it. Before its fate is decided. */
 void receiver_outcome(struct queue *queue, const struct job *job, const struct msg_outcome *m);

@@ -1,9 +1,9 @@
 /*
- * dispatcher/tick.c: what people asked for (cancels, pauses) is read, what jobs report (progress, running) is written.
+ * dispatcher/tick.c: what people asked for (cancels, pauses) is read, what jobs report (progress, running) is written; deadlines pass.
  *
  * Runs in the dispatcher. Cancels and pauses are rows; they are read once a second while jobs are in flight, else with the poll, and at once
  * on a "!" notification. Progress of many jobs goes out in one statement a second. A job that outlives a heartbeat
- * (a third of the lease) is marked `running`.
+ * (a third of the lease) is marked `running`. Waiting jobs whose deadline has passed are ended by the database, some at a time.
  */
 #include "config.h"
 
@@ -17,6 +17,7 @@
 #include "shm/cell.h"
 
 #define PROGRESS_MAX 500
+#define EXPIRE_MAX 1000 /* waiting jobs ended in one statement */
 
 /* ---- cancels and pauses ---- */
 
@@ -46,6 +47,25 @@ static void settled(void *arg, const struct pg_result *result)
 		log_warn("cancel requests of waiting jobs are tried again: %s", result->error);
 }
 
+/* Whom status shows: the queue's own pause, or else the first of a tenant. */
+static void show_pause(struct shm_queue *shm, const char *tenant, const char *by, const char *reason, int64_t since_us, int64_t until_us)
+{
+	atomic_store(&shm->pause_since_real_us, since_us);
+	atomic_store(&shm->pause_until_real_us, until_us);
+	shm_cell_set(&shm->pause_by, by);
+	shm_cell_set(&shm->pause_reason, reason);
+	shm_cell_set(&shm->pause_tenant, tenant ? tenant : "");
+}
+
+/* Resumed: gone from status at once if it was shown; the next answer counts again. */
+static void count_paused(struct queue *queue, const char *tenant, bool paused)
+{
+	char shown[SHM_CELL_TEXT];
+	uint32_t n = atomic_load(&queue->shm->paused_tenants);
+	if (paused || (n > 0 && strcmp(shm_cell_get(&queue->shm->pause_tenant, shown), tenant) == 0))
+		atomic_store(&queue->shm->paused_tenants, paused ? n + 1 : 0);
+}
+
 void tick_pause(struct dispatcher *d, const char *name, const char *tenant, bool paused, const char *by, const char *reason,
 	int64_t since_us, int64_t until_us)
 {
@@ -56,15 +76,15 @@ void tick_pause(struct dispatcher *d, const char *name, const char *tenant, bool
 		backlog_bar(&queue->backlog, tenant, BAR_PAUSED, paused, dispatcher_db_now_us(d));
 		if (paused)
 			outcome_release_buffered(d, queue, tenant);
+		if (paused && !queue->paused && atomic_load(&queue->shm->paused_tenants) == 0)
+			show_pause(queue->shm, tenant, by, reason, since_us, until_us);
+		count_paused(queue, tenant, paused);
 		return;
 	}
 	if (paused)
 		outcome_release_buffered(d, queue, NULL);
 	queue->paused = paused;
-	atomic_store(&queue->shm->pause_since_real_us, since_us);
-	atomic_store(&queue->shm->pause_until_real_us, until_us);
-	shm_cell_set(&queue->shm->pause_by, by);
-	shm_cell_set(&queue->shm->pause_reason, reason);
+	show_pause(queue->shm, NULL, by, reason, since_us, until_us);
 	atomic_store(&queue->shm->paused, paused);
 }
 
@@ -76,6 +96,8 @@ static void apply_pauses(struct dispatcher *d, const PGresult *res)
 		struct lane_tenant *tenant, *next;
 		if (queue->paused && !queue->pause_unstored)
 			tick_pause(d, queue->name, NULL, false, "", "", 0, 0);
+		if (queue->shm && !queue->pause_unstored)
+			atomic_store(&queue->shm->paused_tenants, 0);
 		HASH_ITER(hh, queue->backlog.tenants, tenant, next)
 			if ((tenant->barred & BAR_PAUSED) && !queue->pause_unstored)
 				backlog_bar(&queue->backlog, tenant->name, BAR_PAUSED, false, dispatcher_db_now_us(d));
@@ -91,6 +113,37 @@ static void apply_pauses(struct dispatcher *d, const PGresult *res)
 	}
 }
 
+/* ---- deadlines ---- */
+
+static void expired(void *arg, const struct pg_result *result)
+{
+	struct dispatcher *d = arg;
+	int64_t all = 0;
+	d->expiring = false;
+	if (result->status != PG_OK) {
+		if (result->status != PG_LOST)
+			log_warn("jobs whose deadline has passed are ended later: %s", result->error);
+		return;
+	}
+	for (int row = 0; row < PQntuples(result->res); row++) {
+		struct queue *queue = dispatcher_queue(d, pg_get_text(result->res, row, 0, NULL));
+		int64_t n = pg_get_int8(result->res, row, 1);
+		all += n;
+		for (int64_t i = 0; queue && i < n; i++)
+			counts_ended(queue, COUNTER_failed);
+		if (queue)
+			queue->counted_pending -= n;
+	}
+	if (all >= EXPIRE_MAX) /* there may be more */
+		d->next_tick_ns = 0;
+}
+
+static void expire(struct dispatcher *d)
+{
+	pg_param_int4(db_params(d), EXPIRE_MAX);
+	d->expiring = d->expiring || db_send(d, DB_ADMIN, "expire", expired, d);
+}
+
 static void tick_answer(void *arg, const struct pg_result *result)
 {
 	struct dispatcher *d = arg;
@@ -100,13 +153,17 @@ static void tick_answer(void *arg, const struct pg_result *result)
 			log_error("cancels and pauses cannot be read: %s", result->error);
 		return;
 	}
-	bool others = false;
+	bool others = false, late = false;
 	for (int row = 0; row < PQntuples(result->res); row++)
 		if (*pg_get_text(result->res, row, 0, NULL) == 'c' && !cancel_job(d, pg_get_int8(result->res, row, 1)))
 			others = true;
+		else if (*pg_get_text(result->res, row, 0, NULL) == 'd')
+			late = true;
 	db_params(d);
 	if (others && !db_send(d, DB_ADMIN, "cancels_settle", settled, d))
 		log_debug("cancel requests of waiting jobs are settled later");
+	if (late)
+		expire(d);
 	apply_pauses(d, result->res);
 	d->pauses_read = true;
 	dispatcher_pump(d);

@@ -38,6 +38,21 @@ static void note_flushes(struct queue *queue)
 		}
 }
 
+/* Was it at work, and were there more jobs than it took? Only then does its throughput say what it can do. */
+static void note_work(struct queue *queue)
+{
+	bool waits = queue->counted_pending > 0 || queue->buffer.entries > 0;
+	uint64_t completed = atomic_load(&queue->shm->counters[COUNTER_completed]);
+	if (waits || queue->in_flight > 0)
+		atomic_fetch_add(&queue->shm->active_s, 1);
+	if (waits && queue->seen.waited) {
+		atomic_fetch_add(&queue->shm->backlog_s, 1);
+		atomic_fetch_add(&queue->shm->backlog_jobs, completed - queue->seen.completed);
+	}
+	queue->seen.waited = waits;
+	queue->seen.completed = completed;
+}
+
 static void note_minute(struct queue *queue, int64_t now)
 {
 	if (now - shm_trend_last_ns(queue->shm) < MINUTE_NS)
@@ -56,8 +71,7 @@ void trend_second(struct dispatcher *d)
 		publish_targets(queue);
 		note_buffer(queue);
 		note_flushes(queue);
-		if (queue->in_flight > 0 || queue->counted_pending > 0)
-			atomic_fetch_add(&queue->shm->active_s, 1);
+		note_work(queue);
 		note_minute(queue, now);
 	}
 }

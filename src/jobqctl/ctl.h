@@ -47,6 +47,7 @@ int cmd_resolve(struct ctl *ctl);
 int cmd_why(struct ctl *ctl);
 int cmd_config(struct ctl *ctl);
 int cmd_metrics(struct ctl *ctl);
+int cmd_report(struct ctl *ctl);
 int cmd_migrate(struct ctl *ctl);
 
 #endif

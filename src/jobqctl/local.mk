@@ -4,7 +4,7 @@ libjobqctl_a_SOURCES = \
 	src/jobqctl/args.c src/jobqctl/args.h \
 	src/jobqctl/client.c src/jobqctl/client.h \
 	src/jobqctl/cmd_bulk.c src/jobqctl/cmd_daemon.c src/jobqctl/cmd_enqueue.c \
-	src/jobqctl/cmd_jobs.c src/jobqctl/cmd_metrics.c src/jobqctl/cmd_migrate.c src/jobqctl/cmd_status.c \
+	src/jobqctl/cmd_jobs.c src/jobqctl/cmd_metrics.c src/jobqctl/cmd_migrate.c src/jobqctl/cmd_report.c src/jobqctl/cmd_status.c \
 	src/jobqctl/command.c src/jobqctl/command.h \
 	src/jobqctl/completion.c src/jobqctl/completion.h \
 	src/jobqctl/ctl.c src/jobqctl/ctl.h \
@@ -16,6 +16,7 @@ libjobqctl_a_SOURCES = \
 	src/jobqctl/jobline.c src/jobqctl/jobline.h \
 	src/jobqctl/memory.c src/jobqctl/memory.h \
 	src/jobqctl/metrics_text.c src/jobqctl/metrics_text.h \
+	src/jobqctl/report_text.c src/jobqctl/report_text.h \
 	src/jobqctl/screen.c src/jobqctl/screen.h \
 	src/jobqctl/status_processes.c src/jobqctl/status_processes.h \
 	src/jobqctl/status_text.c src/jobqctl/status_text.h \

@@ -26,6 +26,7 @@ static cmd_function *const functions[COMMAND_COUNT] = {
 	[COMMAND_JOBS] = cmd_jobs, [COMMAND_JOB] = cmd_job, [COMMAND_RETRY] = cmd_retry, [COMMAND_CANCEL] = cmd_cancel,
 	[COMMAND_HELD] = cmd_held, [COMMAND_RESOLVE] = cmd_resolve, [COMMAND_WHY] = cmd_why, [COMMAND_CONFIG] = cmd_config,
 	[COMMAND_MIGRATE] = cmd_migrate, [COMMAND_METRICS] = cmd_metrics,
+	[COMMAND_REPORT] = cmd_report,
 };
 
 /* What needs no daemon: true, and *code is what to leave with. */

@@ -104,6 +104,27 @@ static enum table_paint state_paint(const char *state)
 	return strcmp(state, "crash-loop") == 0 ? TABLE_BAD : strcmp(state, "running") == 0 ? TABLE_PLAIN : TABLE_WARN;
 }
 
+/* batch, buffer and rate, of a queue that has worked or has a limit */
+static void queue_pace(struct table *table, const json_t *queue)
+{
+	char limit[HUMAN_MAX], effective[HUMAN_MAX];
+	struct buf text = {0};
+	bool limited = !doc_null(queue, "rate.effective_per_s");
+
+	if (doc_int(queue, "batch.last") <= 0 && !limited)
+		return;
+	buf_printf(&text, "%lld (%lld-%lld)", (long long)doc_int(queue, "batch.size"), (long long)doc_int(queue, "batch.min"),
+		(long long)doc_int(queue, "batch.max"));
+	if (doc_number(queue, "batch.avg_ms") > 0)
+		buf_printf(&text, ", %.3g ms, p95 %.3g ms", doc_number(queue, "batch.avg_ms"), doc_number(queue, "batch.p95_ms"));
+	buf_printf(&text, "; buffer %.0f%%", doc_number(queue, "buffer.utilization") * 100.0);
+	if (limited)
+		buf_printf(&text, "; rate %s of %s/s, exceeded %lld times", human_rate(effective, doc_number(queue, "rate.effective_per_s")),
+			human_rate(limit, doc_number(queue, "rate.limit_per_s")), (long long)doc_int(queue, "rate.exceeded"));
+	table_note(table, "batch ", buf_str(&text), TABLE_DIM);
+	buf_free(&text);
+}
+
 static void queue_notes(struct table *table, const json_t *queue)
 {
 	char until[HUMAN_MAX], *text;
@@ -115,11 +136,13 @@ static void queue_notes(struct table *table, const json_t *queue)
 	}
 	if (!doc_null(queue, "pause")) {
 		const char *end = doc_text(queue, "pause.until"), *why = doc_text(queue, "pause.reason");
-		text = xasprintf("%s since %s%s%s%s%s", doc_text(queue, "pause.by"), doc_text(queue, "pause.since"), end[0] != '\0' ? " until " : "",
+		text = xasprintf("%s%s%s since %s%s%s%s%s", doc_text(queue, "pause.by"), doc_null(queue, "pause.tenant") ? "" : ", tenant ",
+			doc_text(queue, "pause.tenant"), doc_text(queue, "pause.since"), end[0] != '\0' ? " until " : "",
 			end, why[0] != '\0' ? ": " : "", why);
 		table_note(table, "paused by ", text, TABLE_WARN);
 		free(text);
 	}
+	queue_pace(table, queue);
 	if (!doc_null(queue, "last_error"))
 		table_note(table, "last error: ", doc_text(queue, "last_error"), TABLE_DIM);
 }

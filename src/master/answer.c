@@ -1,5 +1,5 @@
 /*
- * master/answer.c: hello, ping, version, status, reload, stop, config.
+ * master/answer.c: hello, ping, version, status, report, reload, stop, config.
  *
  * Runs in the master; needs no database and no living child. Unknown argument keys are refused. A reload is answered after
  * the check and the swap, not after the rolling that follows; a stop when it is noted.
@@ -21,6 +21,7 @@
 #include "master/master.h"
 #include "master/reload.h"
 #include "pg/migrate.h"
+#include "shm/report.h"
 #include "shm/seg.h"
 #include "shm/status.h"
 
@@ -66,6 +67,12 @@ static void status(struct master *m, struct control_client *c, json_t *args)
 {
 	if (no_args(c, args))
 		master_control_ok(c, shm_status_json(m->shm));
+}
+
+static void report(struct master *m, struct control_client *c, json_t *args)
+{
+	if (no_args(c, args))
+		master_control_ok(c, shm_report_json(m->shm));
 }
 
 static void reload(struct master *m, struct control_client *c, json_t *args)
@@ -116,7 +123,7 @@ static const struct {
 	const char *verb;
 	answer *function;
 } answers[] = {
-	{"hello", hello}, {"ping", ping}, {"version", version}, {"status", status},
+	{"hello", hello}, {"ping", ping}, {"version", version}, {"status", status}, {"report", report},
 	{"reload", reload}, {"stop", stop}, {"config", config},
 };
 

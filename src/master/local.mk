@@ -24,6 +24,7 @@ libmaster_a_SOURCES = \
 	src/master/privilege.c src/master/privilege.h \
 	src/master/reap.c src/master/reap.h \
 	src/master/reload.c src/master/reload.h \
+	src/master/report.c src/master/report.h \
 	src/master/request.c src/master/request.h \
 	src/master/roll.c src/master/roll.h \
 	src/master/seat.c src/master/seat.h \

@@ -111,7 +111,7 @@ struct master {
 	int64_t phase_deadline_ns;
 	bool serving;                /* READY was sent */
 	bool slots_full;             /* was logged */
-	int64_t started_ns, watched_ns, reloaded_ns;
+	int64_t started_ns, watched_ns, reloaded_ns, reported_ns;
 	int exit_code;
 };
 

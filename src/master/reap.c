@@ -3,7 +3,7 @@
  *
  * Runs in the master. An obituary names pid, role, queue, slot, cause, lifetime and what the child itself had written into
  * its slot about its work. A death that was asked for is news, one that was not is a warning, a crash loop is an error:
- * somebody must act. The program group of an exec worker dies with it, before its jobs are released (the slot is marked
+ * somebody must act. The programs of an exec worker die with it, before its jobs are released (the slot is marked
  * dead last). Invariant: a pid is in m->procs exactly while it is not reaped, so no signal ever goes to a recycled pid.
  */
 #include "config.h"
@@ -25,6 +25,7 @@
 #include "master/master.h"
 #include "master/slot.h"
 #include "shm/cell.h"
+#include "shm/program.h"
 #include "shm/seg.h"
 
 #define PROVED_NS (10 * NS_PER_S) /* ready for this long counts as having worked */
@@ -71,14 +72,6 @@ static void write_obituary(const struct master *m, const struct proc *proc, cons
 	say("%s died: %s; pid=%ld queue=%s slot=%u uptime=%.3fs doing=\"%s\"", shm_role_name(atomic_load(&slot->role)),
 	    master_reap_cause(o, cause), (long)proc->pid, name, proc->slot,
 	    (double)(clock_mono_ns() - proc->started_ns) / (double)NS_PER_S, o->doing);
-}
-
-static void kill_program(const struct shm_slot *slot)
-{
-	uint32_t group = atomic_load(&slot->program_pgid);
-
-	if (group > 1 && group <= INT32_MAX)
-		(void)kill(-(pid_t)group, SIGKILL); /* gone already: what we wanted */
 }
 
 static void announce_hold(const struct master *m, const struct seat *seat, int64_t delay_ns)
@@ -129,7 +122,9 @@ static void bury(struct master *m, struct proc *proc, int status)
 
 	master_reap_fill(&o, status, shm_cell_get(&slot->doing, doing));
 	write_obituary(m, proc, &o, slot);
-	kill_program(slot);
+	unsigned programs = shm_program_kill(slot);
+	if (programs > 0)
+		log_info("programs that it had started, killed with all of their processes: %u", programs);
 	if (seat != NULL) {
 		if (seat->next == proc) {
 			seat->next = NULL; /* the old one works on */

@@ -16,6 +16,7 @@
 #include "master/master.h"
 #include "shm/cell.h"
 #include "shm/held.h"
+#include "shm/program.h"
 #include "shm/seg.h"
 
 #define SEEN_DEAD_NS (1 * NS_PER_S) /* the dispatcher looks for dead slots: time to see that it is one */
@@ -99,7 +100,7 @@ void master_slot_prepare(struct master *m, uint32_t index, const struct seat *se
 	shm_cell_set(&slot->doing, "");
 	atomic_store(&slot->beat_mono_ns, now);
 	atomic_store(&slot->worked, 0);
-	atomic_store(&slot->program_pgid, 0);
+	shm_program_clear(slot);
 	atomic_store(&slot->state, PROC_STARTING);
 }
 

@@ -22,6 +22,7 @@
 #include "master/control.h"
 #include "master/forward.h"
 #include "master/master.h"
+#include "master/report.h"
 #include "master/seat.h"
 #include "master/slot.h"
 #include "shm/cell.h"
@@ -136,6 +137,7 @@ void master_watch(struct master *m)
 		m->watched_ns = now;
 		look_at_ours(m, now);
 		master_control_tick(m, now);
+		master_report_tick(m, now);
 	}
 }
 

@@ -19,6 +19,7 @@
 #define LATENCY_TIMES 2.0
 #define LATENCY_LEAST_NS (20.0 * (double)NS_PER_MS) /* a rise below that is noise */
 #define BASE_OVER 1024u
+#define RATE_LEAST 2.0 /* a second: below it a limit is not worth finding */
 #define TURN_NS (NS_PER_S * 9 / 10) /* a second, called by a timer that may be early */
 
 void rate_init(struct rate_state *r, double limit_per_s, int64_t now_ns)
@@ -63,14 +64,25 @@ void rate_accepted(struct rate_state *r)
 	r->accepted += 1;
 }
 
-bool rate_refused(struct rate_state *r, double sent_per_s, int64_t now_ns)
+static bool too_many_refused(const struct rate_state *r)
+{
+	return r->refused > 0 && r->refused * RATE_SHARE >= r->refused + r->accepted;
+}
+
+bool rate_refused(struct rate_state *r, int64_t now_ns)
 {
 	r->refused += 1;
-	if (r->refused * RATE_SHARE < r->refused + r->accepted)
+	return r->effective > 0 && too_many_refused(r) && cut(r, CUT_REFUSED, r->ceiling * RATE_FLOOR, now_ns);
+}
+
+/* Before the halving the counts are those of this second and half of what was before: twice what is sent in a second. */
+static bool find_rate(struct rate_state *r, int64_t now_ns)
+{
+	double sent = (r->accepted + r->refused) / 2;
+	if (r->effective > 0 || sent < RATE_LEAST || !too_many_refused(r))
 		return false;
-	if (r->effective <= 0 && sent_per_s > 0)
-		r->effective = r->ceiling = sent_per_s;
-	return r->effective > 0 && cut(r, CUT_REFUSED, r->ceiling * RATE_FLOOR, now_ns);
+	r->effective = r->ceiling = sent;
+	return cut(r, CUT_REFUSED, 0, now_ns);
 }
 
 static int by_time(const void *a, const void *b)
@@ -107,16 +119,19 @@ bool rate_latency(struct rate_state *r, int64_t took_ns, int64_t now_ns)
 bool rate_second(struct rate_state *r, int64_t now_ns)
 {
 	if (now_ns - r->halved_ns >= TURN_NS) {
+		bool found = find_rate(r, now_ns);
 		r->halved_ns = now_ns;
 		r->accepted /= 2;
 		r->refused /= 2;
+		if (found)
+			return true;
 	}
 	if (r->effective <= 0 || now_ns - r->raised_ns < TURN_NS || now_ns - r->cut_ns < RATE_CALM_NS)
 		return false;
 	r->raised_ns = now_ns;
 	if (r->limit > 0 && r->effective >= r->limit)
 		return false;
-	bool near = r->refused_at > 0 && r->effective >= NEAR * r->refused_at;
+	bool near = r->effective >= NEAR * r->refused_at && r->effective <= r->refused_at / NEAR; /* beyond, the receiver has changed */
 	r->effective += r->ceiling * (near ? RAISE_NEAR : RAISE);
 	if (r->limit > 0 && r->effective > r->limit)
 		r->effective = r->limit;

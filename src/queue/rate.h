@@ -6,11 +6,11 @@
  *
  *     refusals (429, 5xx):          effective *= 0.7, at most once a RATE_HOLD, for one overload refuses many requests
  *     latency twice its base:       effective *= 0.85, likewise, and once in RATE_LATENCY_SEEN requests
- *     a second without either:      effective += 5% of the ceiling, but 0.5% from 90% of where it was refused last
+ *     a second without either:      effective += 5% of the ceiling, but 0.5% within 10% of where it was refused last
  *
  * never below the floor, never above the limit; no increase within RATE_CALM of a decrease (hysteresis). A receiver that bears
  * c < limit is so held between 0.7 c and c, near c most of the time: cuts come once in 0.1 c / 0.005 limit seconds. Without a
- * limit the ceiling is what was being sent when the first refusal came; twice that, and the rate is free again.
+ * limit the ceiling is what was sent in the second of the first refusals; twice that, and the rate is free again.
  *
  * One request in RATE_SHARE (over some two seconds) may be refused: a recipient that is always refused slows nobody. Latency is a
  * weaker sign, since it may rise for reasons that sending less does not mend: it cuts no deeper than RATE_LATENCY_FLOOR, only where
@@ -50,8 +50,8 @@ void rate_init(struct rate_state *r, double limit_per_s, int64_t now_ns);
 void rate_set_limit(struct rate_state *r, double limit_per_s);    /* reload */
 void rate_resume(struct rate_state *r, double effective_per_s, int64_t now_ns); /* as a predecessor left it */
 void rate_accepted(struct rate_state *r); /* one request */
-/* One request. sent_per_s: what is being sent now; counts when there is no limit. These return true if the effective rate changed. */
-bool rate_refused(struct rate_state *r, double sent_per_s, int64_t now_ns);
+/* One request. These return true if the effective rate has changed; without a rate, rate_second is the one that makes one. */
+bool rate_refused(struct rate_state *r, int64_t now_ns);
 bool rate_latency(struct rate_state *r, int64_t took_ns, int64_t now_ns); /* of one request that was accepted */
 bool rate_second(struct rate_state *r, int64_t now_ns); /* call it about once a second */
 int64_t rate_interval_ns(const struct rate_state *r);   /* ns a unit, rounded up; 0 = no limit */

@@ -8,6 +8,8 @@ libshm_a_SOURCES = \
 	src/shm/limit.c src/shm/limit.h \
 	src/shm/metrics.c src/shm/metrics.h \
 	src/shm/names.c src/shm/names.h \
+	src/shm/program.c src/shm/program.h \
+	src/shm/report.c src/shm/report.h src/shm/report_part.h src/shm/report_trend.c \
 	src/shm/ring.c src/shm/ring.h \
 	src/shm/seg.c src/shm/seg.h \
 	src/shm/status_pool.c \

@@ -26,6 +26,7 @@
 
 #include "base/buf.h"
 #include "base/io.h"
+#include "base/proc.h"
 #include "base/mem.h"
 #include "shm/cell.h"
 #include "shm/names.h"
@@ -79,23 +80,14 @@ __attribute__((format(printf, 3, 4))) static void seg_fail(char *err, size_t err
 	va_end(ap);
 }
 
-/* field 22 of /proc/PID/stat, the start time; 0 of a zombie. false: there is no looking at it. */
+/* Its start time; 0 of a zombie. false: there is no looking at it. */
 static bool seg_start_time(pid_t pid, uint64_t *start)
 {
-	char path[64];
-	struct buf text = {0};
+	struct proc_seen seen;
+	bool there = proc_look(pid, &seen);
 
-	*start = 0;
-	(void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
-	bool seen = io_read_file(path, 4096, &text) == 0;
-	const char *p = seen ? strrchr(buf_str(&text), ')') : NULL; /* the name in field 2 may hold anything */
-	if (p != NULL && p[1] == ' ' && p[2] != 'Z' && p[2] != 'X') {
-		for (int field = 2; p != NULL && field < 22; field++)
-			p = strchr(p + 1, ' ');
-		*start = p != NULL ? strtoull(p + 1, NULL, 10) : 0;
-	}
-	buf_free(&text);
-	return seen;
+	*start = there && seen.state != 'Z' && seen.state != 'X' ? seen.start : 0;
+	return there;
 }
 
 /* When in doubt (/proc hides others' processes) it lives. */

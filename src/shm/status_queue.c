@@ -35,7 +35,7 @@ static double queue_quantile_ms(const struct shm_hist *hist, double q)
 }
 
 /* jobs/s of an interval in whole ns, in seven digits: 1 / 333333334 ns was 3/s. null = no limit */
-static json_t *queue_rate(int64_t interval_ns)
+json_t *shm_status_rate(int64_t interval_ns)
 {
 	char digits[32];
 
@@ -49,8 +49,8 @@ static json_t *queue_rates(const struct shm_queue *queue)
 {
 	int64_t limit = atomic_load(&queue->limit_interval_ns), effective = atomic_load(&queue->effective_interval_ns);
 
-	return json_pack("{s:o,s:o,s:o}", "limit_per_s", queue_rate(limit), "effective_per_s",
-		queue_rate(effective > 0 ? effective : limit), "exceeded", shm_status_count(&queue->counters[COUNTER_rate_exceeded]));
+	return json_pack("{s:o,s:o,s:o}", "limit_per_s", shm_status_rate(limit), "effective_per_s",
+		shm_status_rate(effective > 0 ? effective : limit), "exceeded", shm_status_count(&queue->counters[COUNTER_rate_exceeded]));
 }
 
 static json_t *queue_batch(const struct shm_queue *queue)
@@ -73,9 +73,11 @@ static json_t *queue_buffer(const struct shm_queue *queue)
 
 static json_t *queue_pause(const struct shm_queue *queue)
 {
-	if (atomic_load(&queue->paused) == 0)
+	bool whole = atomic_load(&queue->paused) != 0;
+
+	if (!whole && atomic_load(&queue->paused_tenants) == 0)
 		return json_null();
-	return json_pack("{s:n,s:o,s:o,s:o,s:o}", "tenant", "by", shm_status_text(&queue->pause_by), "reason", shm_status_text(&queue->pause_reason),
+	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "tenant", whole ? json_null() : shm_status_name(&queue->pause_tenant), "by", shm_status_text(&queue->pause_by), "reason", shm_status_text(&queue->pause_reason),
 		"since", shm_status_time(atomic_load(&queue->pause_since_real_us)), "until", shm_status_time(atomic_load(&queue->pause_until_real_us)));
 }
 
@@ -100,7 +102,7 @@ static json_t *queue_counters(const struct shm_queue *queue)
 	return all;
 }
 
-static json_t *queue_workers(const struct shm *shm, uint32_t index)
+json_t *shm_status_workers(const struct shm *shm, uint32_t index)
 {
 	json_int_t ready = 0;
 
@@ -124,7 +126,7 @@ static json_t *queue_json(const struct shm *shm, const struct place *place, cons
 
 	return json_pack("{s:o,s:o,s:s,s:o, s:o,s:o,s:o,s:o,s:f, s:o,s:o,s:o,s:o, s:f,s:o,s:o,s:{s:f,s:f,s:f}, s:o,s:o,s:o,s:o,s:o}",
 		"name", shm_status_name(&queue->name), "handler", shm_status_name(&queue->handler),
-		"state", shm_queue_state_name(queue_state(queue)), "workers", queue_workers(shm, place->index),
+		"state", shm_queue_state_name(queue_state(queue)), "workers", shm_status_workers(shm, place->index),
 		"pending", shm_status_count(&queue->pending), "scheduled", shm_status_count(&queue->scheduled),
 		"in_flight", shm_status_count(&queue->in_flight), "held", shm_status_count(&queue->held), "oldest_pending_s", place->oldest_s,
 		"completed", shm_status_count(&counters[COUNTER_completed]), "failed", shm_status_count(&counters[COUNTER_failed]),

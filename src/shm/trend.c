@@ -23,8 +23,8 @@ void shm_trend_now(const struct shm_queue *queue, int64_t now, struct trend *out
 		.at_mono_ns = now, .completed = atomic_load(&queue->counters[COUNTER_completed]), .errors = shm_metrics_errors(queue->counters),
 		.sent = atomic_load(&queue->counters[COUNTER_sent]), .exceeded = atomic_load(&queue->counters[COUNTER_rate_exceeded]),
 		.batches = atomic_load(&queue->batch_us.count), .busy_us = atomic_load(&queue->batch_us.sum_us),
-		.active_s = atomic_load(&queue->active_s), .added = atomic_load(&queue->buffer_added),
-		.overflows = atomic_load(&queue->buffer_overflows), .pending = atomic_load(&queue->pending)};
+		.active_s = atomic_load(&queue->active_s), .backlog_s = atomic_load(&queue->backlog_s),
+		.backlog_jobs = atomic_load(&queue->backlog_jobs), .pending = atomic_load(&queue->pending)};
 }
 
 void shm_trend_push(struct shm_queue *queue, int64_t now, uint32_t buffer_peak)
@@ -43,8 +43,8 @@ void shm_trend_push(struct shm_queue *queue, int64_t now, uint32_t buffer_peak)
 	atomic_store_explicit(&entry->batches, t.batches, memory_order_relaxed);
 	atomic_store_explicit(&entry->busy_us, t.busy_us, memory_order_relaxed);
 	atomic_store_explicit(&entry->active_s, t.active_s, memory_order_relaxed);
-	atomic_store_explicit(&entry->added, t.added, memory_order_relaxed);
-	atomic_store_explicit(&entry->overflows, t.overflows, memory_order_relaxed);
+	atomic_store_explicit(&entry->backlog_s, t.backlog_s, memory_order_relaxed);
+	atomic_store_explicit(&entry->backlog_jobs, t.backlog_jobs, memory_order_relaxed);
 	atomic_store_explicit(&entry->pending, t.pending, memory_order_relaxed);
 	atomic_store_explicit(&entry->buffer_peak, buffer_peak, memory_order_relaxed);
 	atomic_store_explicit(&queue->trend_head, head + 1, memory_order_release);
@@ -67,8 +67,8 @@ static void trend_copy(const struct shm_trend *entry, struct trend *out)
 	out->batches = atomic_load_explicit(&entry->batches, memory_order_relaxed);
 	out->busy_us = atomic_load_explicit(&entry->busy_us, memory_order_relaxed);
 	out->active_s = atomic_load_explicit(&entry->active_s, memory_order_relaxed);
-	out->added = atomic_load_explicit(&entry->added, memory_order_relaxed);
-	out->overflows = atomic_load_explicit(&entry->overflows, memory_order_relaxed);
+	out->backlog_s = atomic_load_explicit(&entry->backlog_s, memory_order_relaxed);
+	out->backlog_jobs = atomic_load_explicit(&entry->backlog_jobs, memory_order_relaxed);
 	out->pending = atomic_load_explicit(&entry->pending, memory_order_relaxed);
 	out->buffer_peak = atomic_load_explicit(&entry->buffer_peak, memory_order_relaxed);
 }

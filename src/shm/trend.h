@@ -9,7 +9,7 @@
 
 struct trend { /* as struct shm_trend */
 	int64_t at_mono_ns;
-	uint64_t completed, errors, sent, exceeded, batches, busy_us, active_s, added, overflows, pending;
+	uint64_t completed, errors, sent, exceeded, batches, busy_us, active_s, backlog_s, backlog_jobs, pending;
 	uint32_t buffer_peak;
 };
 

@@ -13,7 +13,7 @@
 
 /* the least that one record of a list can take: what bounds its count before anything is read */
 #define REF_MIN 16u /* id, token */
-#define JOB_MIN 69u /* 4 i64, 4 u32, u8, 5 empty texts */
+#define JOB_MIN 77u /* 5 i64, 4 u32, u8, 5 empty texts */
 
 static void put_text(struct buf *b, struct msg_text text)
 {
@@ -81,6 +81,7 @@ void msg_put_job(struct buf *b, const struct msg_job *m)
 	buf_i64(b, m->token);
 	buf_i64(b, m->deadline_us);
 	buf_i64(b, m->created_us);
+	buf_i64(b, m->run);
 	buf_u32(b, m->attempt);
 	buf_u32(b, m->max_retries);
 	buf_u8(b, m->priority);
@@ -101,6 +102,7 @@ bool msg_get_job(struct rd *r, struct msg_job *m)
 	v.token = rd_i64(r);
 	v.deadline_us = rd_i64(r);
 	v.created_us = rd_i64(r);
+	v.run = rd_i64(r);
 	v.attempt = rd_u32(r);
 	v.max_retries = rd_u32(r);
 	v.priority = rd_u8(r);
@@ -143,6 +145,7 @@ void msg_put_outcome(struct buf *b, const struct msg_outcome *m)
 	buf_i64(b, m->begun_ns);
 	buf_i64(b, m->ended_ns);
 	buf_i64(b, m->after_ns);
+	buf_u32(b, m->units);
 	put_text(b, m->error);
 	put_text(b, m->result);
 }
@@ -158,6 +161,7 @@ bool msg_get_outcome(struct rd *r, struct msg_outcome *m)
 	v.begun_ns = rd_i64(r);
 	v.ended_ns = rd_i64(r);
 	v.after_ns = rd_i64(r);
+	v.units = rd_u32(r);
 	v.error = get_text(r);
 	v.result = get_text(r);
 	if (r->bad || v.outcome >= OUTCOME_COUNT || v.cause >= JOBQ_CAUSES || v.begun_ns < 0 || v.ended_ns < 0 || v.after_ns < -1)

@@ -16,7 +16,7 @@ struct msg_hello { uint32_t version, slot, slot_generation, queue, pid; };
 struct msg_batch { uint64_t batch_id; int64_t token; uint32_t flags, count; };
 struct msg_text { const char *text; size_t len; };
 struct msg_job {
-	int64_t id, token, deadline_us, created_us;
+	int64_t id, token, deadline_us, created_us, run;
 	uint32_t attempt, max_retries;
 	uint8_t priority;
 	uint32_t tenant_word, tier_word; /* SHM_NO_WORD: none */
@@ -26,6 +26,7 @@ struct msg_outcome {
 	int64_t id, token, begun_ns, ended_ns, after_ns;
 	uint8_t outcome, cause; /* enum jobq_outcome_kind, enum jobq_cause, checked */
 	struct msg_text error, result;
+	uint32_t units; /* of its limits that it took when it began */
 };
 struct msg_ref { int64_t id, token; };
 struct msg_begun { int64_t id, token; uint32_t units; };

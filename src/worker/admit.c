@@ -139,11 +139,11 @@ static void admit_begin(struct worker *w, struct job *job, int64_t now)
 	job->state = JOB_BEGUN;
 	job->begun_ns = now;
 	shm_held_begin(w->slot, job->record->held, now);
-	batch_job_begun(job);
 	begun_note(w, job);
 	timeout_watch(w);
 	(void)FAULT(before_effect);
 	job->go(w->state, &job->pub);
+	batch_job_begun(job); /* it may have ended inside go; its batch is freed at the end of the turn */
 }
 
 static void admit_wake(struct worker *w, int64_t wait_ns)

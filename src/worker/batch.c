@@ -43,7 +43,7 @@ static void batch_job(struct batch *b, struct job *job, const struct msg_job *m,
 	job->batch = b;
 	job->state = JOB_QUEUED;
 	job->pub = (struct jobq_job){
-		.id = m->id, .token = m->token, .deadline_us = m->deadline_us, .created_us = m->created_us,
+		.id = m->id, .token = m->token, .deadline_us = m->deadline_us, .created_us = m->created_us, .run = m->run,
 		.priority = m->priority, .attempt = (int)m->attempt, .max_retries = (int)m->max_retries,
 		.batch = &b->pub, .payload_len = m->payload.len, .result_len = m->result.len,
 	};
@@ -163,6 +163,15 @@ static void batch_doing(struct worker *w, const struct batch *b)
 	w->doing = true;
 }
 
+/* For the tuner, which does not wait for the end of a batch to see that it is slow. */
+static void batch_show(struct worker *w)
+{
+	const struct batch *oldest = TAILQ_FIRST(&w->running);
+
+	atomic_store(&w->slot->batch_jobs, oldest == NULL ? 0u : (uint32_t)oldest->count);
+	atomic_store(&w->slot->batch_since_ns, oldest == NULL ? 0 : oldest->start_ns);
+}
+
 static void batch_run(struct worker *w, struct batch *b)
 {
 	size_t n = 0;
@@ -178,6 +187,7 @@ static void batch_run(struct worker *w, struct batch *b)
 	b->start_ns = clock_mono_ns();
 	TAILQ_REMOVE(&w->queued, b, link);
 	TAILQ_INSERT_TAIL(&w->running, b, link);
+	batch_show(w);
 	w->nrunning++;
 	batch_doing(w, b);
 	w->handler->run(w->state, &b->pub);
@@ -216,6 +226,7 @@ static void batch_finish(struct worker *w, struct batch *b, int64_t now_ns)
 	worker_turn(w);
 	if (!b->running)
 		return;
+	batch_show(w);
 	struct sample s = {
 		.end_mono_ns = now_ns, .run_ns = now_ns - b->start_ns, .batch_id = b->pub.id, .jobs = (uint32_t)b->count,
 		.done = b->done, .retried = b->retried, .failed = b->failed, .snoozed = b->snoozed,
@@ -228,8 +239,14 @@ void batch_job_begun(struct job *job)
 {
 	struct batch *b = job->batch;
 
-	if (b->running && --b->unbegun == 0 && (b->worker->handler->flags & JOBQ_HANDLER_OVERLAP) != 0)
+	const struct jobq_handler *handler = b->worker->handler;
+
+	if (!b->running || --b->unbegun > 0)
+		return;
+	if ((handler->flags & JOBQ_HANDLER_OVERLAP) != 0)
 		batch_free_turn(b);
+	if (handler->filled != NULL)
+		handler->filled(b->worker->state, &b->pub);
 }
 
 void batch_job_ended(struct job *job, enum jobq_outcome_kind kind, int64_t now_ns)
@@ -238,7 +255,7 @@ void batch_job_ended(struct job *job, enum jobq_outcome_kind kind, int64_t now_n
 	struct worker *w = b->worker;
 
 	b->done += kind == OUTCOME_DONE || kind == OUTCOME_COMMITTED;
-	b->retried += kind == OUTCOME_RETRY;
+	b->retried += kind == OUTCOME_RETRY || kind == OUTCOME_SUSPECT;
 	b->failed += kind == OUTCOME_FAIL || kind == OUTCOME_UNCERTAIN;
 	b->snoozed += kind == OUTCOME_SNOOZE;
 	w->njobs--;

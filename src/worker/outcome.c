@@ -112,6 +112,7 @@ void outcome_set(struct worker *w, struct record *r, const struct jobq_outcome *
 			}
 		}
 	}
+	r->units = r->job != NULL && begun_ns > 0 ? (uint32_t)r->job->cost : 0;
 	r->job = NULL;
 	r->outcome = (uint8_t)o->kind;
 	r->cause = (uint8_t)o->cause;
@@ -138,7 +139,7 @@ static void outcome_put(struct buf *b, const struct record *r)
 {
 	const char *text = r->text == NULL ? "" : r->text;
 	struct msg_outcome m = {
-		.id = r->key.id, .token = r->key.token, .outcome = r->outcome, .cause = r->cause,
+		.id = r->key.id, .token = r->key.token, .outcome = r->outcome, .cause = r->cause, .units = r->units,
 		.begun_ns = r->begun_ns, .ended_ns = r->ended_ns, .after_ns = r->after_ns,
 		.error = {text, r->error_len},
 		.result = {text + r->error_len, r->result_len},

@@ -1,5 +1,5 @@
 /*
- * worker/service.c: what a worker does for its handler: jobq_end, jobq_progress, jobq_gate, jobq_idempotency_key.
+ * worker/service.c: what a worker does for its handler: jobq_end, jobq_progress, jobq_gate, jobq_program, ...
  *
  * Runs in a worker, called by handler code on the event loop. jobq_admit is the door itself: admit.c. Nothing here trusts a
  * handler with more than its own jobs: an outcome that does not exist becomes FAIL, a job that ended twice is said so.
@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "conf/conf.h"
 #include "shm/cell.h"
+#include "shm/program.h"
 #include "worker/admit.h"
 #include "worker/drain.h"
 #include "worker/link.h"
@@ -39,7 +40,7 @@ void service_open(struct worker *w)
 /* A try that only the shutdown cut short burns nothing. */
 static void service_forgive(const struct worker *w, const struct job *job, struct jobq_outcome *o)
 {
-	if (w->hurried && job->stopped && o->kind == OUTCOME_RETRY) {
+	if (w->hurried && ((job->stopped && o->kind == OUTCOME_RETRY) || o->kind == OUTCOME_SUSPECT)) {
 		o->kind = OUTCOME_SNOOZE;
 		o->after_ns = 0;
 	}
@@ -105,13 +106,24 @@ void jobq_gate(struct jobq_job *pub, int64_t retry_ns, const char *reason)
 	link_gate(w, retry_ns, reason);
 }
 
+bool jobq_program(struct worker *w, pid_t leader, bool runs)
+{
+	if (runs)
+		return shm_program_note(w->slot, leader);
+	shm_program_forget(w->slot, leader);
+	return true;
+}
+
 const char *jobq_idempotency_key(const struct jobq_job *pub)
 {
 	struct worker *w = worker_of((const struct job *)(const void *)pub);
 
 	if (w->installation[0] == '\0')
 		service_open(w); /* the dispatcher had not met the database when we started */
-	if (snprintf(w->key, sizeof w->key, "%s-%lld", w->installation, (long long)pub->id) < 0)
+	int len = snprintf(w->key, sizeof w->key, "%s-%lld", w->installation, (long long)pub->id);
+	if (len > 0 && (size_t)len < sizeof w->key && pub->run != 0) /* a receiver must not take it for what it has got already */
+		len = snprintf(w->key + len, sizeof w->key - (size_t)len, "-%lld", (long long)pub->run);
+	if (len < 0)
 		return "";
 	return w->key;
 }

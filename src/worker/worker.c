@@ -112,6 +112,7 @@ static int worker_open(struct worker *w)
 	TAILQ_INIT(&w->queued);
 	TAILQ_INIT(&w->running);
 	TAILQ_INIT(&w->finished);
+	atomic_store(&w->slot->batch_since_ns, 0); /* of the one before us in the slot */
 	outcome_open(w);
 	service_open(w);
 	w->kept_max = worker_share(w->child->conf);
@@ -129,7 +130,8 @@ static int worker_open_handler(struct worker *w)
 {
 	char err[512] = "";
 	const struct conf_queue *q = w->child->queue;
-	struct jobq_env env = {.base = w->child->base, .queue = q, .user_agent = PACKAGE_NAME "/" PACKAGE_VERSION};
+	struct jobq_env env = {.base = w->child->base, .queue = q, .user_agent = PACKAGE_NAME "/" PACKAGE_VERSION,
+		.worker = w};
 
 	pool_open(w);
 	env.pool = w->connections;

@@ -38,6 +38,7 @@ struct record {
 	struct job *job;    /* until it ends */
 	uint8_t outcome, cause; /* enum jobq_outcome_kind, enum jobq_cause; from here on valid once it ended */
 	int64_t begun_ns, ended_ns, after_ns;
+	uint32_t units;     /* of its limits that it took */
 	char *text;         /* error, then result; owned; NULL when both are empty */
 	size_t error_len, result_len;
 	bool is_sent;       /* which list it is in */

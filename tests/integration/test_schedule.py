@@ -95,12 +95,6 @@ def test_snooze_burns_no_try(daemon, db):
     assert d["retry_count"] == 0
 
 
-def test_deadline_comes_later(db):
-    """A deadline is refused in so many words, not silently ignored."""
-    with pytest.raises(psycopg2.Error, match="not in this version"):
-        db.enqueue("null", {}, deadline=db.one("SELECT now()"))
-
-
 def test_far_future_costs_nothing(daemon, db):
     """Urgent jobs of tomorrow stand in nobody's way, and stay."""
     db.enqueue_many([{"queue": "null", "priority": "urgent", "run_at": "2999-01-01T00:00:00Z"} for _ in range(200)])

@@ -70,13 +70,26 @@ def test_max_retries(producer):
     assert refused(producer, "SELECT jobq.enqueue_many('[{\"queue\": \"sms\", \"max_retries\": -1}]')")[0] == "22023"
 
 
-@pytest.mark.parametrize("name, value", [("unique_key", "k"), ("on_duplicate", "replace"), ("deadline", "2040-01-01"), ("notify_channel", "c")])
-def test_not_in_this_version(producer, name, value):
-    code, message, _ = refused(producer, f"SELECT jobq.enqueue('sms', {name} => %s)", value)
-    assert (code, message) == ("0A000", f"jobq: {name} is not in this version")
-    code, message, _ = refused(producer, "SELECT jobq.enqueue_many(%s)", json.dumps([{"queue": "sms"}, {"queue": "sms", name: value}]))
-    assert (code, message) == ("0A000", f"jobq: job 2: {name} is not in this version")
-    assert call(producer, "SELECT jobq.enqueue('sms', on_duplicate => 'keep') > 0") == [(True,)]
+@pytest.mark.parametrize("name, value, says", [
+    ("unique_key", "", "unique_key has 0 bytes, it may have 1 to 1000"), ("unique_key", "\u00e4" * 501, "unique_key has 1002 bytes, it may have 1 to 1000"),
+    ("on_duplicate", "Replace", 'on_duplicate "Replace" is not one of keep, replace, error'),
+    ("notify_channel", "", 'notify_channel "" is not a channel: 1 to 63 bytes, and "jobq_wake" is reserved'),
+    ("notify_channel", "jobq_wake", 'notify_channel "jobq_wake" is not a channel: 1 to 63 bytes, and "jobq_wake" is reserved'),
+])
+def test_bad_key_mode_channel(db, producer, name, value, says):
+    assert refused(producer, f"SELECT jobq.enqueue('sms', {name} => %s)", value)[:2] == ("22023", "jobq: " + says)
+    assert refused(producer, "SELECT jobq.enqueue_many(%s)", json.dumps([{"queue": "sms"}, {"queue": "sms", name: value}]))[:2] == ("22023", "jobq: job 2 " + says)
+    assert db.one("SELECT count(*) FROM jobq.jobs") == 0
+
+
+def test_tied_columns(db, producer):
+    """Key, deadline and channel are stored by each way in; a mode without a key says nothing."""
+    args = {"unique_key": "k", "deadline": "2040-01-01T00:00:00+00:00", "notify_channel": "My Channel"}
+    one = call(producer, "SELECT jobq.enqueue('a', unique_key => %(unique_key)s, deadline => %(deadline)s, notify_channel => %(notify_channel)s)" % {k: f"'{v}'" for k, v in args.items()})[0][0]
+    many = call(producer, "SELECT id FROM jobq.enqueue_many(%s)", json.dumps([{"queue": "b", **args}]))[0][0]
+    loose = call(producer, "SELECT id FROM jobq.enqueue_many(%s)", json.dumps([{"queue": "c", **args, "unique_key": None, "on_duplicate": "error"}]))[0][0]
+    rows = db.sql("SELECT unique_key, deadline = '2040-01-01 UTC', notify_channel FROM jobq.jobs WHERE id = ANY(%s) ORDER BY id", [[one, many, loose]])
+    assert rows == [("k", True, "My Channel"), ("k", True, "My Channel"), (None, True, "My Channel")]
 
 
 def test_channel_by_insert(producer):

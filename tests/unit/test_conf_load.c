@@ -42,6 +42,24 @@ START_TEST(an_empty_file_is_all_defaults)
 }
 END_TEST
 
+START_TEST(a_program_and_its_environment)
+{
+	struct conf *c = fixture_load("[queue exec]\ncommand = \"/usr/bin/python3 '/a b.py' -v\"\nmode = once\nenv = A=file:/x y\nenv = B=\n"
+				      "rlimit_cpu = 90s\nrlimit_as = 1GB\nrlimit_nofile = 64\n");
+	const struct conf_queue_keys *k = &c->queues[0]->k;
+
+	ck_assert_str_eq(k->command, "/usr/bin/python3 '/a b.py' -v");
+	ck_assert_int_eq(k->mode, CONF_MODE_ONCE);
+	ck_assert_str_eq(k->env, "A=file:/x y\nB="); /* literally: no reference is followed */
+	ck_assert_int_eq(k->rlimit_cpu, 90 * NS_PER_S);
+	ck_assert_int_eq(k->rlimit_as, 1 << 30);
+	ck_assert_int_eq(k->rlimit_nofile, 64);
+	ck_assert_int_eq(k->rlimit_nproc, 0);
+	ck_assert_int_eq(k->max_output, 1 << 20);
+	ck_assert_str_eq(fixture_value(c, "queue.exec.env"), "A=********\nB=********");
+}
+END_TEST
+
 START_TEST(a_queue_has_all_defaults)
 {
 	struct conf *c = fixture_load("[queue null]");
@@ -117,6 +135,30 @@ START_TEST(every_type_is_read)
 	ck_assert_int_eq(k->max_rss, 100 << 20);
 	ck_assert_int_eq(k->max_jobs_per_worker, 0);
 	ck_assert_int_eq(k->retain_completed, 0);
+}
+END_TEST
+
+START_TEST(mail_is_encrypted_beyond_this_host)
+{
+	static const struct { const char *url; int tls; } cases[] = {
+		{"smtp://mail.example:587", CONF_SMTP_TLS_REQUIRE}, {"smtps://mail.example", CONF_SMTP_TLS_REQUIRE},
+		{"smtp://127.0.0.1.mail.example", CONF_SMTP_TLS_REQUIRE}, {"smtp://[2001:db8::1]:25", CONF_SMTP_TLS_REQUIRE},
+		{"smtp://localhost.example", CONF_SMTP_TLS_REQUIRE}, {"smtp://localhost", CONF_SMTP_TLS_OFF},
+		{"SMTP://LOCALHOST:25/", CONF_SMTP_TLS_OFF}, {"smtp://127.0.0.2:2525", CONF_SMTP_TLS_OFF}, {"smtp://[::1]:25", CONF_SMTP_TLS_OFF},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char text[200];
+		ck_assert_int_gt(snprintf(text, sizeof text, "[queue email]\nsmtp_url = %s\n", cases[i].url), 0);
+		const struct conf_queue_keys *k = &fixture_load(text)->queues[0]->k;
+		ck_assert_msg((int)k->smtp_tls == cases[i].tls, "%s", cases[i].url);
+		ck_assert_int_eq(k->max_connections, 5);
+		ck_assert_int_eq(k->max_messages_per_connection, 100);
+	}
+	const struct conf_queue_keys *k = &fixture_load("[queue email]\nsmtp_url = smtp://localhost\nsmtp_tls = try\nsmtp_user = u\n"
+		"smtp_password = p\nattachment_dir = /srv/mail")->queues[0]->k;
+	ck_assert_int_eq((int)k->smtp_tls, CONF_SMTP_TLS_TRY);
+	ck_assert_str_eq(k->attachment_dir, "/srv/mail");
 }
 END_TEST
 
@@ -270,6 +312,20 @@ START_TEST(pools_have_sections_of_their_own)
 }
 END_TEST
 
+#define IMPORT "allow_url = on\ntables = a\n"
+
+START_TEST(a_queue_without_pool_has_the_default_one)
+{
+	struct conf *c = fixture_load("[queue import]\nworkers = 12\n" IMPORT "[queue b]\nhandler = import\npool = p\n" IMPORT "[pool p]\nmax = 5\n");
+
+	ck_assert_uint_eq(c->npools, 2);
+	ck_assert_str_eq(conf_pool_of(c, c->queues[0])->name, "default");
+	ck_assert_int_eq(conf_pool_of(c, c->queues[0])->k.max, 12); /* each worker has one */
+	ck_assert_str_eq(conf_pool_of(c, c->queues[1])->name, "p");
+	ck_assert_int_eq(c->queues[0]->k.job_timeout, 3600 * NS_PER_S);
+}
+END_TEST
+
 START_TEST(old_variables_are_defaults_for_every_queue)
 {
 	struct conf *c;
@@ -317,6 +373,21 @@ START_TEST(tenants_have_a_section)
 	free(all);
 	fixture_env[0] = (char *)"JOBQ_TENANTS_SOURCE=a.b";
 	ck_assert_str_eq(fixture_load("")->tenants.source, "a.b");
+}
+END_TEST
+
+START_TEST(reports_have_a_section)
+{
+	struct conf *c = fixture_load("[report]\ninterval = 10min\n[queue null]\n");
+
+	ck_assert_int_eq(c->report.interval, INT64_C(600000000000));
+	ck_assert_str_eq(fixture_origin(c, "report.interval"), "@/c.conf:2");
+	ck_assert_int_eq(c->queues[0]->k.throughput_target.count, 10);
+	ck_assert_int_eq(fixture_load("[queue null]\nthroughput_target = off\n")->queues[0]->k.throughput_target.count, 0);
+	ck_assert_int_eq(fixture_load("[report]\ninterval = off\n")->report.interval, 0);
+	ck_assert_int_eq(fixture_load("")->report.interval, 0);
+	fixture_env[0] = (char *)"JOBQ_REPORT_INTERVAL=1s";
+	ck_assert_int_eq(fixture_load("")->report.interval, INT64_C(1000000000));
 }
 END_TEST
 
@@ -521,14 +592,18 @@ int main(void)
 	tcase_add_checked_fixture(tc, fixture_open, fixture_close);
 	tcase_add_test(tc, an_empty_file_is_all_defaults);
 	tcase_add_test(tc, a_queue_has_all_defaults);
+	tcase_add_test(tc, a_program_and_its_environment);
 	tcase_add_test(tc, every_type_is_read);
+	tcase_add_test(tc, mail_is_encrypted_beyond_this_host);
 	tcase_add_test(tc, built_in_bounds_give_way_to_what_is_written);
 	tcase_add_loop_test(tc, waits_fit_each_other, 0, sizeof waits / sizeof waits[0]);
 	tcase_add_loop_test(tc, a_preset_is_a_set_of_defaults, 0, sizeof presets / sizeof presets[0]);
 	tcase_add_test(tc, a_preset_lies_beneath_what_is_written);
 	tcase_add_test(tc, pools_have_sections_of_their_own);
+	tcase_add_test(tc, a_queue_without_pool_has_the_default_one);
 	tcase_add_test(tc, old_variables_are_defaults_for_every_queue);
 	tcase_add_test(tc, tenants_have_a_section);
+	tcase_add_test(tc, reports_have_a_section);
 	tcase_add_test(tc, the_later_layer_wins_and_says_so);
 	tcase_add_test(tc, a_list_is_taken_from_one_layer);
 	tcase_add_test(tc, includes_are_relative_and_later_wins);

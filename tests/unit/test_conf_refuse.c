@@ -15,6 +15,7 @@ struct expect {
 	const char *text, *why;
 };
 
+#define EXEC "[queue exec]\ncommand = /x\n"
 #define SMS "[queue sms]\ngateway_url = http://h/\ngateway_user = u\n"
 
 #define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -38,6 +39,14 @@ static const struct expect cases[] = {
 		"@/c.conf:3: section \"cron\" is not in this version"},
 	{"[pool]", "@/c.conf:1: section [pool] needs a name: [pool NAME], or [pool *] for all"},
 	{"[pool A]", "@/c.conf:1: \"A\" is not a pool name: a small letter, then up to 62 of a-z 0-9 _ . -"},
+	{"[queue import]", "@/c.conf:1: queue \"import\" needs tables, the tables that it may write\n"
+		"@/c.conf:1: queue \"import\" needs import_dir, the directory that files come from, or allow_url"},
+	{"[queue import]\nallow_url = on\ntables = a, \"b,c\".d, e f", "@/c.conf:3: tables: \"e f\" is not a table's name, as name or schema.name"},
+	{"[queue import]\nallow_url = on\ntables = a,,b", "@/c.conf:3: tables: \"\" is not a table's name, as name or schema.name"},
+	{"[queue import]\nallow_url = on\ntables = a\npool = shopp\n[pool shop]", "@/c.conf:4: pool: there is no section [pool shopp]; did you mean \"shop\"?"},
+	{"[queue import]\nallow_url = on\ntables = a\npool = shop\n[pool shop]\nmax = 4",
+		"@/c.conf:1: workers: 5 are more than the 4 connections of [pool shop] (max, @/c.conf:6); each needs one of its own"},
+	{"[queue null]\npool = shop\n[pool shop]", "@/c.conf:2: key \"pool\" belongs to handler import, sync, sql, but queue \"null\" has handler \"null\""},
 	{"[pool a]\ndatabase = embedded", "@/c.conf:2: database: a pool has a conninfo or URI; leave it out for jobqd's own database"},
 	{"[pool a]\nmin = 5\nmax = 4", "@/c.conf:2: min 5 (@/c.conf:2) is above max 4 (@/c.conf:3)"},
 	{"[pool a]\nmaxx = 4", "@/c.conf:2: unknown key \"maxx\" in [pool a]; did you mean \"max\"?"},
@@ -51,10 +60,16 @@ static const struct expect cases[] = {
 	{"[jobqd]\nlease = 5s\n[queue null]\n[jobqd]\nlease = 6s", "@/c.conf:5: key \"lease\" is given twice; first at @/c.conf:2"},
 	{"[jobqd]\nnode = \"a\x01\"", "@/c.conf:2: the line holds a control character"},
 	{"[jobqd]\nnode = \xe4", "@/c.conf:2: the line is not UTF-8"},
-	{"[queue smss]", "@/c.conf:1: the handler is the queue's name, but \"smss\" is not one of null, sleep, sms, http; did you mean \"sms\"? (set `handler`)"},
-	{"[queue a]\nhandler = slep", "@/c.conf:2: handler \"slep\" is not one of null, sleep, sms, http; did you mean \"sleep\"?"},
-	{"[queue email]", "@/c.conf:1: handler \"email\" is not in this version"},
+	{"[queue smss]", "@/c.conf:1: the handler is the queue's name, but \"smss\" is not one of null, sleep, sms, email, import, sync, exec, http, sql; did you mean \"sms\"? (set `handler`)"},
+	{"[queue a]\nhandler = slep", "@/c.conf:2: handler \"slep\" is not one of null, sleep, sms, email, import, sync, exec, http, sql; did you mean \"sleep\"?"},
 	{"[queue *]\nhandler = ai\n[queue a]\n[queue b]", "@/c.conf:2: handler \"ai\" is not in this version"},
+	{"[queue sync]", "@/c.conf:1: queue \"sync\" needs tables, those that its jobs may sync\n"
+		"@/c.conf:1: queue \"sync\" needs tenant_column, which says whose a row is"},
+	{"[queue sync]\ntables = a\ntenant_column = b\nheaders = X: 1", "@/c.conf:4: headers: queue \"sync\" needs allow_hosts too, or any host that a "
+		"tenant names would see them"},
+	{"[queue sql]", "@/c.conf:1: queue \"sql\" needs function, the function that gets its jobs, as schema.name"},
+	{"[queue sql]\nfunction = take", "@/c.conf:2: function \"take\" is not of the form schema.name"},
+	{"[queue sql]\nfunction = a.b.c", "@/c.conf:2: function \"a.b.c\" is not of the form schema.name"},
 	{"[queue http]", "@/c.conf:1: queue \"http\" needs url, the URL of its web hook"},
 	{"[queue http]\nurl = ftp://x/", "@/c.conf:2: url is not an http:// or https:// URL"},
 	{"[queue http]\nurl = http://u:p@x/", "@/c.conf:2: url holds a user or password; they have keys of their own"},
@@ -85,12 +100,25 @@ static const struct expect cases[] = {
 	{"[queue null]\ntenant_concurrency = 0", "@/c.conf:2: tenant_concurrency: 0 is too small: 1 to 1000000 jobs"},
 	{"[queue null]\naging = off", "@/c.conf:2: aging: \"off\" is not a duration, such as 250ms, 10s, 5min or 2h30m"},
 	{"[queue null]\nbatch_timeout = 2d", "@/c.conf:2: batch_timeout: 2d is too large: 0 to 1d"},
+	{"[report]\ninterval = 500ms", "@/c.conf:2: interval: 500ms is too small: 1s to 30d"},
+	{"[report]\ninterval = 0", "@/c.conf:2: interval: 0 is too small: 1s to 30d"},
+	{"[report x]", "@/c.conf:1: section [report] takes no name"},
 	{"[tenants]\nsource =", "@/c.conf:2: source: needs a value (default jobq.tenants)"},
 	{"[tenants]\nsource = stores", "@/c.conf:2: source: \"stores\" is not schema.name; a part that is not plain letters, digits and _ goes in double quotes"},
 	{"[tenants]\nsource = a.b; DROP TABLE x", "@/c.conf:2: source: \"a.b; DROP TABLE x\" is not schema.name; a part that is not plain letters, digits and _ goes in double quotes"},
 	{"[queue null]\nbuffer_max_bytes = 5XB", "@/c.conf:2: buffer_max_bytes: \"5XB\" is not a size, such as 64kB, 16MB or 1GB"},
 	{"[queue null]\nretry_backoff = slow", "@/c.conf:2: retry_backoff: \"slow\" is not a backoff, such as exponential 5s..1h, linear 10s..10min or fixed 10s"},
 	{"[queue *]\nworkers = 0\n[queue null]\n[queue sleep]", "@/c.conf:2: workers: 0 is too small: 1 to 64 processes"},
+	{"[queue exec]\nmode = persistent", "@/c.conf:1: queue \"exec\" needs command, the absolute path of its program"},
+	{"[queue exec]\ncommand = python3 x.py", "@/c.conf:2: command: \"python3\" is not an absolute path"},
+	{"[queue exec]\ncommand = /x 'a", "@/c.conf:2: command: a single quote is not closed"},
+	{EXEC "mode = single", "@/c.conf:3: mode: of the handler exec it is persistent, batch or once"},
+	{EXEC "rlimit_cpu = 1500ms", "@/c.conf:3: rlimit_cpu is counted in whole seconds"},
+	{EXEC "env = A: b", "@/c.conf:3: env: expected NAME=value, the name of letters, digits and _"},
+	{EXEC "env = 1A=b", "@/c.conf:3: env: expected NAME=value, the name of letters, digits and _"},
+	{EXEC "env = A=********", "@/c.conf:3: env: the value is masked; write the value itself"},
+	{EXEC "rlimit_nofile = 2", "@/c.conf:3: rlimit_nofile: 2 is too small: 3 to 1048576 descriptors"},
+	{"[queue null]\ncommand = /x", "@/c.conf:2: key \"command\" belongs to handler exec, but queue \"null\" has handler \"null\""},
 	/* values that do not fit each other */
 	{"[jobqd]\npoll_min = 6s", "@/c.conf:2: poll_min is above poll_max (5s, built in)"},
 	{"[queue null]\nbatch_min = 30", "@/c.conf:2: batch_min 30 (@/c.conf:2) is above batch_size 25 (built in)"},
@@ -118,6 +146,20 @@ static const struct expect cases[] = {
 	{SMS "headers = X", "@/c.conf:4: headers: expected `Name: value`, the name of letters, digits and -"},
 	{SMS "headers = A B: c", "@/c.conf:4: headers: expected `Name: value`, the name of letters, digits and -"},
 	{SMS "headers = A: ********", "@/c.conf:4: headers: the value is masked; write the value itself, file:PATH or env:NAME"},
+	/* the email handler */
+	{"[queue email]", "@/c.conf:1: queue \"email\" needs smtp_url, the URL of its mail server"},
+	{"[queue email]\nsmtp_url = mail.example", "@/c.conf:2: smtp_url is not an smtp:// or smtps:// URL"},
+	{"[queue email]\nsmtp_url = smtp://:25", "@/c.conf:2: smtp_url names no host"},
+	{"[queue email]\nsmtp_url = smtp://u:p@h", "@/c.conf:2: smtp_url holds a user or password; use smtp_user and smtp_password"},
+	{"[queue email]\nsmtp_url = smtp://h/x", "@/c.conf:2: smtp_url is more than a host and a port"},
+	{"[queue email]\nsmtp_url = smtp://h:0", "@/c.conf:2: smtp_url has a port that is not a number from 1 to 65535"},
+	{"[queue email]\nsmtp_url = smtps://h:25x", "@/c.conf:2: smtp_url has a port that is not a number from 1 to 65535"},
+	{"[queue email]\nsmtp_url = smtp://h\nsmtp_user = u", "@/c.conf:3: smtp_user and smtp_password go together"},
+	{"[queue email]\nsmtp_url = smtp://h\nsmtp_password = p", "@/c.conf:3: smtp_user and smtp_password go together"},
+	{"[queue email]\nsmtp_url = smtp://127.0.0.1.example\nsmtp_user = u\nsmtp_password = p\nsmtp_tls = try",
+		"@/c.conf:5: smtp_tls must be require, as there is an smtp_password and the mail server is not on this host"},
+	{"[queue email]\nsmtp_url = smtp://h\nmax_messages_per_connection = 0", "@/c.conf:3: max_messages_per_connection: 0 is too small: 1 to 1000000 messages"},
+	{"[queue email]\nsmtp_url = smtp://h\nattachment_dir = mail", "@/c.conf:3: attachment_dir: \"mail\" is not an absolute path"},
 	/* secrets */
 	{SMS "gateway_password = file:etc/x", "@/c.conf:4: gateway_password: cannot use the secret file etc/x: write its absolute path"},
 	{SMS "gateway_password = file:/none", "@/c.conf:4: gateway_password: cannot use the secret file /none: No such file or directory"},
@@ -133,7 +175,7 @@ static const struct expect cases[] = {
 	{"[jobqd]\nlease = 1s\nx\n[nothing]\n[queue null]\nworkers = 0\nhandler = zzz\n[queue sms]\n",
 		"@/c.conf:3: expected `key = value`, `[section]`, `%include FILE` or a comment\n@/c.conf:4: unknown section \"nothing\"\n"
 		"@/c.conf:2: lease: 1s is too small: 2s to 10min\n@/c.conf:6: workers: 0 is too small: 1 to 64 processes\n"
-		"@/c.conf:7: handler \"zzz\" is not one of null, sleep, sms, http\n@/c.conf:8: queue \"sms\" needs gateway_url, the URL of its SMS gateway\n"
+		"@/c.conf:7: handler \"zzz\" is not one of null, sleep, sms, email, import, sync, exec, http, sql\n@/c.conf:8: queue \"sms\" needs gateway_url, the URL of its SMS gateway\n"
 		"@/c.conf:8: queue \"sms\" needs gateway_user, as its driver is kannel"},
 };
 
@@ -162,7 +204,7 @@ static const struct expect variables[] = {
 	{"JOBQ_ARCHIVE=on", "environment JOBQ_ARCHIVE: key \"archive\" is not in this version"},
 	{"JOBQ_QUEUE_NULL_SLEEP=1s", "environment JOBQ_QUEUE_NULL_SLEEP: key \"sleep\" belongs to handler sleep, but queue \"null\" has handler \"null\""},
 	{"JOBQ_QUEUE_NULL_HEADERS=A: b\nC", "environment JOBQ_QUEUE_NULL_HEADERS: headers: expected `Name: value`, the name of letters, digits and -\n"
-		"environment JOBQ_QUEUE_NULL_HEADERS: key \"headers\" belongs to handler sms, http, but queue \"null\" has handler \"null\""},
+		"environment JOBQ_QUEUE_NULL_HEADERS: key \"headers\" belongs to handler sms, sync, http, but queue \"null\" has handler \"null\""},
 };
 
 START_TEST(wrong_variables_are_refused)

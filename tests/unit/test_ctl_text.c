@@ -17,6 +17,7 @@
 #include "jobqctl/human.h"
 #include "jobqctl/job_text.h"
 #include "jobqctl/metrics_text.h"
+#include "jobqctl/report_text.h"
 #include "jobqctl/status_text.h"
 #include "jobqctl/table.h"
 #include "jobqctl/width.h"
@@ -221,6 +222,39 @@ START_TEST(metrics_fit_whatever_the_names)
 }
 END_TEST
 
+static json_t *report_of(const char *name)
+{
+	json_t *queue = json_pack("{s:s,s:f,s:I,s:I,s:I, s:{s:{s:f,s:f,s:f,s:b},s:{s:f,s:f,s:f,s:b}}, s:{s:f,s:f,s:f,s:I}, s:{s:i,s:i,s:f},"
+		"s:{s:f,s:f,s:s}, s:{s:f}, s:{s:I,s:f,s:f,s:s,s:f,s:{s:{s:I,s:s}}}, s:{s:i,s:i,s:i}, s:[{s:s,s:s,s:f,s:f,s:s}],"
+		"s:{s:i,s:{s:f,s:f,s:s}}}", "state", name, "span_s", 3600.0, "jobs", (json_int_t)INT64_MAX, "errors", (json_int_t)INT64_MAX,
+		"pending", (json_int_t)INT64_MAX, "targets", "batch_ms", "target", 1e300, "measured", 1e300, "p95", 1e300, "met", 0,
+		"throughput_per_s", "target", 1e300, "measured", 1e300, "under_backlog", 1e300, "met", 1,
+		"limit", "limit_per_s", 1e300, "effective_per_s", 1e300, "used", 1e300, "exceeded", (json_int_t)INT64_MAX,
+		"workers", "want", 256, "ready", 255, "busy", 1.0, "capacity", "jobs_per_s", 1e300, "used", 1e300, "bound_by", name,
+		"time", "active", 1.0, "buffer", "max", (json_int_t)INT64_MAX, "utilization", 1.0, "peak", 1.0, "state", name, "efficiency", 1.0,
+		"flushes", name, "count", (json_int_t)INT64_MAX, "last", name, "batch", "size", 1024, "min", 1, "max", 1024,
+		"decisions", "at", name, "what", name, "from", 1e300, "to", 1e300, "text", name,
+		"trends", "minutes", 10, "jobs_per_s", "was", 1e300, "is", 1e300, "direction", name);
+	ck_assert_ptr_nonnull(queue);
+	json_t *queues = json_object();
+	(void)json_object_set_new(queues, name, queue);
+	return json_pack("{s:s,s:s,s:s,s:f,s:o}", "node", name, "version", name, "timestamp", name, "uptime_s", 1e9, "queues", queues);
+}
+
+START_TEST(reports_fit_whatever_the_names)
+{
+	json_t *doc = report_of(hostile[_i]);
+	struct buf text = {0};
+
+	report_text(doc, 80, false, &text);
+	check_lines(buf_str(&text), 80);
+	ck_assert_ptr_nonnull(strstr(buf_str(&text), "throughput"));
+	ck_assert_ptr_nonnull(strstr(buf_str(&text), "DECIDED"));
+	buf_free(&text);
+	json_decref(doc);
+}
+END_TEST
+
 START_TEST(metrics_of_nonsense_are_text)
 {
 	static const char *const documents[] = {"{}", "[]", "null", "{\"sms\":5,\"workspaceRateLimits\":{\"a\":{\"sms\":7}}}",
@@ -231,6 +265,10 @@ START_TEST(metrics_of_nonsense_are_text)
 		struct buf text = {0};
 		metrics_text(doc, 80, false, &text);
 		metrics_text_tenant(doc, 80, false, &text);
+		report_text(doc, 80, false, &text);
+		json_t *nested = json_pack("{s:{s:O}}", "queues", "sms", doc);
+		report_text(nested, 80, false, &text);
+		json_decref(nested);
 		check_lines(buf_str(&text), 80);
 		buf_free(&text);
 		json_decref(doc);
@@ -331,6 +369,7 @@ int main(void)
 	tcase_add_test(all, many_ready_workers_share_a_line);
 	tcase_add_loop_test(all, jobs_fit_whatever_the_names, 0, (int)NHOSTILE);
 	tcase_add_loop_test(all, metrics_fit_whatever_the_names, 0, (int)NHOSTILE);
+	tcase_add_loop_test(all, reports_fit_whatever_the_names, 0, (int)NHOSTILE);
 	tcase_add_test(all, metrics_of_nonsense_are_text);
 	tcase_add_test(all, chosen_columns);
 	tcase_add_test(all, tables_shrink_then_drop);

@@ -96,6 +96,12 @@ void jobq_gate(struct jobq_job *job, int64_t retry_ns, const char *reason)
 	ck_assert_int_ge(snprintf(gate_reason, sizeof gate_reason, "%s", reason), 0);
 }
 
+bool jobq_program(struct worker *worker, pid_t leader, bool runs)
+{
+	ck_abort_msg("a program %p %ld %d", (void *)worker, (long)leader, runs);
+	return false;
+}
+
 const char *jobq_idempotency_key(const struct jobq_job *job)
 {
 	static char key[64];
@@ -292,9 +298,9 @@ static const struct {
 	{"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", OUTCOME_SNOOZE, 5, 1, "401"},
 	{"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n", OUTCOME_SNOOZE, 7, 0, "429"},
 	{"HTTP/1.1 429 Slow\r\nRetry-After: 86400\r\nContent-Length: 0\r\n\r\n", OUTCOME_SNOOZE, 3600, 0, "429"},
-	{"HTTP/1.1 429 Slow\r\nRetry-After: tomorrow\r\nContent-Length: 0\r\n\r\n", OUTCOME_SNOOZE, 1, 0, "429"},
-	{"HTTP/1.1 429 Slow\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n", OUTCOME_SNOOZE, 1, 0, "429"},
-	{"HTTP/1.1 503 Busy\r\nRetry-After: 9\r\nContent-Length: 34\r\n\r\nTemporal failure, try again later.", OUTCOME_RETRY, 9, 0, "Temporal"},
+	{"HTTP/1.1 429 Slow\r\nRetry-After: tomorrow\r\nContent-Length: 0\r\n\r\n", OUTCOME_SNOOZE, -1, 0, "429"},
+	{"HTTP/1.1 429 Slow\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n", OUTCOME_SNOOZE, -1, 0, "429"},
+	{"HTTP/1.1 503 Busy\r\nRetry-After: 9\r\nContent-Length: 34\r\n\r\nTemporal failure, try again later.", OUTCOME_SNOOZE, 9, 0, "Temporal"},
 	{"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", OUTCOME_RETRY, -1, 0, "the gateway answered 500"},
 	{"HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n", OUTCOME_UNCERTAIN, -1, 0, "502"},
 	{"HTTP/1.1 504 Late\r\nContent-Length: 0\r\n\r\n", OUTCOME_UNCERTAIN, -1, 0, "504"},

@@ -11,6 +11,7 @@
 #include "queue/breaker.h"
 #include "queue/degrade.h"
 #include "queue/rate.h"
+#include "queue/waits.h"
 
 static struct rate_state r;
 static struct breaker b;
@@ -30,14 +31,14 @@ static void setup(void)
 START_TEST(test_one_overload_cuts_once)
 {
 	ck_assert_int_eq(rate_interval_ns(&r), 20 * NS_PER_MS);
-	ck_assert(rate_refused(&r, 50, now));
+	ck_assert(rate_refused(&r, now));
 	for (int i = 0; i < 20; i++)
-		ck_assert(!rate_refused(&r, 50, now + i));
+		ck_assert(!rate_refused(&r, now + i));
 	ck_assert_double_eq_tol(r.effective, 35, 1e-9);
 	for (int i = 0; i < 50; i++)
-		(void)rate_refused(&r, 50, now += 2 * NS_PER_S);
+		(void)rate_refused(&r, now += 2 * NS_PER_S);
 	ck_assert_double_eq_tol(r.effective, 1, 1e-9);
-	ck_assert(!rate_refused(&r, 50, now += 2 * NS_PER_S));
+	ck_assert(!rate_refused(&r, now += 2 * NS_PER_S));
 }
 END_TEST
 
@@ -53,7 +54,7 @@ START_TEST(test_settles_below_what_is_borne)
 				continue;
 			}
 			refusals++;
-			(void)rate_refused(&r, r.effective, now);
+			(void)rate_refused(&r, now);
 		}
 		(void)rate_second(&r, now);
 		now += NS_PER_S;
@@ -65,7 +66,7 @@ END_TEST
 
 START_TEST(test_comes_back_to_the_limit)
 {
-	ck_assert(rate_refused(&r, 50, now));
+	ck_assert(rate_refused(&r, now));
 	ck_assert(!rate_second(&r, now + NS_PER_S));
 	ck_assert(!rate_second(&r, now + 2 * NS_PER_S));
 	for (int s = 3; s < 60; s++)
@@ -82,7 +83,7 @@ START_TEST(test_a_bad_recipient)
 	for (int i = 0; i < 100000; i++) {
 		rate_accepted(&r);
 		if (i % 100 == 99)
-			ck_assert(!rate_refused(&r, 50, now));
+			ck_assert(!rate_refused(&r, now));
 		if (i % 50 == 49)
 			(void)rate_second(&r, now += NS_PER_S);
 	}
@@ -91,7 +92,7 @@ START_TEST(test_a_bad_recipient)
 	for (int i = 0; i < 500; i++) {
 		rate_accepted(&r);
 		if (i % 10 == 9)
-			cuts += rate_refused(&r, 50, now);
+			cuts += rate_refused(&r, now);
 		if (i % 50 == 49)
 			(void)rate_second(&r, now += NS_PER_S);
 	}
@@ -187,10 +188,19 @@ START_TEST(test_without_a_limit)
 {
 	rate_init(&r, 0, now);
 	ck_assert_int_eq(rate_interval_ns(&r), 0);
-	ck_assert(!rate_second(&r, now + 10 * NS_PER_S));
-	ck_assert(!rate_refused(&r, 0, now));
-	ck_assert(rate_refused(&r, 200, now));
-	ck_assert_double_eq_tol(r.effective, 140, 1e-9);
+	ck_assert(!rate_second(&r, now += 10 * NS_PER_S));
+	ck_assert(!rate_refused(&r, now));
+	ck_assert(!rate_second(&r, now += NS_PER_S)); /* one refusal makes no limit */
+	for (int s = 0; s < 5 && r.effective <= 0; s++) {
+		for (int i = 0; i < 200; i++)
+			rate_accepted(&r);
+		for (int i = 0; i < 50; i++)
+			ck_assert(!rate_refused(&r, now));
+		ck_assert(rate_second(&r, now += NS_PER_S));
+	}
+	ck_assert_double_ge(r.ceiling, 125);
+	ck_assert_double_le(r.ceiling, 250);
+	ck_assert_double_eq_tol(r.effective, 0.7 * r.ceiling, 1e-9);
 	for (int s = 0; s < 400 && r.effective > 0; s++)
 		(void)rate_second(&r, now += NS_PER_S);
 	ck_assert_double_eq(r.effective, 0);
@@ -201,7 +211,7 @@ START_TEST(test_new_limit)
 {
 	rate_set_limit(&r, 80);
 	ck_assert_double_eq(r.effective, 80);
-	ck_assert(rate_refused(&r, 80, now));
+	ck_assert(rate_refused(&r, now));
 	rate_set_limit(&r, 100);
 	ck_assert_double_eq_tol(r.effective, 56, 1e-9);
 	rate_set_limit(&r, 10);
@@ -357,6 +367,53 @@ START_TEST(test_relapses)
 }
 END_TEST
 
+/* ---- waits ---- */
+
+START_TEST(test_waits_by_room)
+{
+	struct waits w;
+	double last = 1;
+	waits_init(&w);
+	for (unsigned use = 0; use <= 100; use++) {
+		bool changed = waits_second(&w, &(struct waits_seen){.use_percent = use});
+		ck_assert_double_le(w.scale, last);
+		ck_assert_double_ge(w.scale, WAITS_LEAST);
+		ck_assert_int_eq(changed, w.scale < last);
+		if (use <= WAITS_ROOM)
+			ck_assert_double_eq(w.scale, 1);
+		last = w.scale;
+	}
+	ck_assert_double_eq_tol(w.scale, WAITS_LEAST, 0.01);
+	ck_assert_int_lt(waits_ns(&w, 60 * NS_PER_S), 5 * NS_PER_S);
+	ck_assert(waits_second(&w, &(struct waits_seen){.use_percent = 10}));
+	ck_assert_int_eq(waits_ns(&w, 60 * NS_PER_S), 60 * NS_PER_S);
+}
+END_TEST
+
+START_TEST(test_waits_by_speed)
+{
+	struct waits w;
+	const struct waits_seen slow = {.arrived = 20, .ended = 4, .target = 10, .idle_beside_waiting = true};
+	struct waits_seen seen[] = {slow, slow, slow, slow};
+	seen[0].arrived = 9;   /* few come: it waits as long as it was told to */
+	seen[1].ended = 10;
+	seen[2].target = 0;
+	seen[3].idle_beside_waiting = false;
+	for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
+		waits_init(&w);
+		ck_assert(!waits_second(&w, &seen[i]));
+		ck_assert_double_eq(w.scale, 1);
+	}
+	for (int i = 0; i < 4; i++)
+		ck_assert(waits_second(&w, &slow));
+	ck_assert(!waits_second(&w, &slow));
+	ck_assert_double_eq(w.scale, WAITS_LEAST);
+	for (int i = 0; i < 4; i++)
+		ck_assert(waits_second(&w, &seen[1]));
+	ck_assert_double_eq(w.scale, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("modes");
@@ -381,6 +438,8 @@ int main(void)
 	tcase_add_test(tc, test_halves_then_single_then_slower);
 	tcase_add_test(tc, test_way_back);
 	tcase_add_test(tc, test_relapses);
+	tcase_add_test(tc, test_waits_by_room);
+	tcase_add_test(tc, test_waits_by_speed);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -19,9 +19,9 @@
 
 static const struct msg_hello hello = {WIRE_VERSION, 2, 3, UINT32_MAX, 5};
 static const struct msg_batch batch = {UINT64_MAX, INT64_MIN, WIRE_BATCH_ALONE, 1};
-static const struct msg_job job = {INT64_MAX, -2, 1769860800123456, 1769860700654321, 4, 3, 10, 16383, UINT32_MAX,
+static const struct msg_job job = {INT64_MAX, -2, 1769860800123456, 1769860700654321, -9, 4, 3, 10, 16383, UINT32_MAX,
 	T("ty\xff"), T("tenant"), T(""), T("{\"a\": 1}"), T("[2]")};
-static const struct msg_outcome outcome = {1, 2, 3, 4, -1, OUTCOME_UNSTARTED, JOBQ_CAUSE_DOWN, T("err\0or"), T("{}")};
+static const struct msg_outcome outcome = {1, 2, 3, 4, -1, OUTCOME_UNSTARTED, JOBQ_CAUSE_DOWN, T("err\0or"), T("{}"), 6};
 static const struct msg_ref ref = {INT64_MIN, INT64_MAX};
 static const struct msg_progress progress = {7, 8, 100000, T("page 4 of 10")};
 static const struct msg_begun begun = {9, 10, 3};
@@ -50,7 +50,7 @@ static void put(struct buf *b, int kind)
 static void check_job(const struct msg_job *m)
 {
 	ck_assert(m->id == job.id && m->token == job.token && m->deadline_us == job.deadline_us);
-	ck_assert(m->created_us == job.created_us);
+	ck_assert(m->created_us == job.created_us && m->run == job.run);
 	ck_assert(m->attempt == 4 && m->max_retries == 3 && m->priority == 10 && m->tenant_word == 16383 && m->tier_word == UINT32_MAX);
 	text_eq(m->type, job.type);
 	text_eq(m->tenant, job.tenant);
@@ -80,6 +80,7 @@ static bool get_outcomes(struct rd *r)
 		return false;
 	ck_assert(n == 1 && m.id == 1 && m.token == 2 && m.begun_ns == 3 && m.ended_ns == 4 && m.after_ns == -1);
 	ck_assert_uint_eq(m.outcome, OUTCOME_UNSTARTED);
+	ck_assert_uint_eq(m.units, 6);
 	text_eq(m.error, outcome.error);
 	text_eq(m.result, outcome.result);
 	return true;

@@ -187,6 +187,27 @@ static void fill_processes(void)
 	process(2, ROLE_DISPATCHER, SHM_NO_QUEUE, 0, PROC_CRASH_LOOP);
 }
 
+START_TEST(tenant_pause_is_shown)
+{
+	struct shm_queue *q = queue(0, "sms", QUEUE_RUNNING, 0);
+
+	atomic_store(&q->paused_tenants, 2);
+	atomic_store(&q->pause_since_real_us, REAL);
+	shm_cell_set(&q->pause_by, "ann");
+	shm_cell_set(&q->pause_tenant, "acme");
+	json_t *doc = shm_status_json(shm);
+	text_is(doc, "queues.0.state", "running");
+	text_is(doc, "queues.0.pause.tenant", "acme");
+	text_is(doc, "queues.0.pause.by", "ann");
+	json_decref(doc);
+	atomic_store(&q->paused, 1); /* the queue's own is the one that counts */
+	doc = shm_status_json(shm);
+	text_is(doc, "queues.0.state", "paused");
+	null_is(doc, "queues.0.pause.tenant");
+	json_decref(doc);
+}
+END_TEST
+
 START_TEST(every_promised_key_is_there)
 {
 	fill_global();
@@ -327,6 +348,7 @@ int main(void)
 	TCase *all = tcase_create("all");
 
 	tcase_add_checked_fixture(all, setup, teardown);
+	tcase_add_test(all, tenant_pause_is_shown);
 	tcase_add_test(all, every_promised_key_is_there);
 	tcase_add_test(all, numbers_are_true);
 	tcase_add_test(all, an_empty_segment_is_a_document);

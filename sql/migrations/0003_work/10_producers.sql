@@ -11,7 +11,8 @@ CREATE INDEX jobs_live_deadline ON jobq.jobs_live (deadline) WHERE deadline IS N
 
 -- What a job that had started is to run with once more when it ends (on_duplicate => 'replace'). The latest wish counts. Whoever
 -- writes or takes a row holds the lock of the job's live row. When the job waits again, payload is NULL and ended_token the
--- token of the run that ended, so that a repeated acknowledgement finds it; the row goes with the job.
+-- token of the run that ended, so that a repeated acknowledgement finds it. It also tells the idempotency key of the next run from
+-- that of the one before, which had another payload; so a waiting job that is replaced gets a fresh one. The row goes with the job.
 CREATE TABLE jobq.replacements (
     id           bigint      PRIMARY KEY,
     payload      jsonb,

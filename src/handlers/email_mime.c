@@ -1,0 +1,230 @@
+/*
+ * handlers/email_mime.c: the message as it goes over the wire, by gmime.
+ *
+ * Runs in workers. Owns nothing between two messages. What gmime is given was checked by email_message.c, so it only has to encode:
+ * names and headers by RFC 2047, texts as UTF-8 in 7 bits (quoted-printable or base64 where needed), attachments in base64. Bcc is in the
+ * envelope alone. Nothing in a message is drawn by lot: date, id and boundaries come from the job, so that every attempt sends the same
+ * bytes. A boundary holds "=_", which no encoded text can. Lone CRs become line ends: a server must see no other line than we do.
+ */
+#include "config.h"
+
+#include "handlers/email_mime.h"
+
+#include <gmime/gmime.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+void email_mime_start(void)
+{
+	g_mime_init();
+}
+
+void email_mime_end(void)
+{
+	g_mime_shutdown();
+}
+
+/* ---- parts ---- */
+
+static void email_mime_content(GMimePart *part, const char *data, size_t len)
+{
+	GMimeStream *stream = g_mime_stream_mem_new_with_buffer(data, len);
+	GMimeDataWrapper *content = g_mime_data_wrapper_new_with_stream(stream, GMIME_CONTENT_ENCODING_DEFAULT);
+
+	g_mime_part_set_content(part, content);
+	g_object_unref(content);
+	g_object_unref(stream);
+}
+
+/* CRLF and lone CR become LF. */
+static char *email_mime_lines(const struct email_text *text, size_t *len)
+{
+	char *copy = xmalloc(text->len + 1), *to = copy;
+
+	for (size_t i = 0; i < text->len; i++) {
+		if (text->text[i] != '\r')
+			*to++ = text->text[i];
+		else if (i + 1 == text->len || text->text[i + 1] != '\n')
+			*to++ = '\n';
+	}
+	*len = (size_t)(to - copy);
+	return copy;
+}
+
+static GMimeObject *email_mime_text(const struct email_text *text, const char *subtype)
+{
+	GMimePart *part = g_mime_part_new_with_type("text", subtype);
+	size_t len;
+	char *lines = email_mime_lines(text, &len);
+
+	g_mime_object_set_content_type_parameter(GMIME_OBJECT(part), "charset", "utf-8");
+	email_mime_content(part, lines, len);
+	free(lines);
+	g_mime_part_set_content_encoding(part, g_mime_part_get_best_content_encoding(part, GMIME_ENCODING_CONSTRAINT_7BIT));
+	return GMIME_OBJECT(part);
+}
+
+/* Takes over `first`; NULL makes a multipart without it. */
+static GMimeMultipart *email_mime_multipart(const char *subtype, const struct email_stamp *stamp, int number, GMimeObject *first)
+{
+	GMimeMultipart *multipart = g_mime_multipart_new_with_subtype(subtype);
+	char *boundary = xasprintf("=_%.60s-%d", stamp->key, number);
+
+	g_mime_multipart_set_boundary(multipart, boundary);
+	free(boundary);
+	g_mime_multipart_add(multipart, first);
+	g_object_unref(first);
+	return multipart;
+}
+
+static void email_mime_add(GMimeMultipart *multipart, GMimeObject *part)
+{
+	g_mime_multipart_add(multipart, part);
+	g_object_unref(part);
+}
+
+static GMimeObject *email_mime_texts(const struct email_message *m, const struct email_stamp *stamp)
+{
+	GMimeMultipart *both;
+
+	if (m->html.text == NULL)
+		return email_mime_text(&m->text, "plain");
+	if (m->text.text == NULL)
+		return email_mime_text(&m->html, "html");
+	both = email_mime_multipart("alternative", stamp, 2, email_mime_text(&m->text, "plain"));
+	email_mime_add(both, email_mime_text(&m->html, "html"));
+	return GMIME_OBJECT(both);
+}
+
+/* ---- attachments ---- */
+
+static GMimeObject *email_mime_attached(const json_t *a, const struct buf *data)
+{
+	const char *filename = json_string_value(json_object_get(a, "filename"));
+	const char *type = json_string_value(json_object_get(a, "content_type"));
+	char *owned = xstrdup(type == NULL ? "application/octet-stream" : type), *slash = strchr(owned, '/');
+
+	*slash = '\0';
+	GMimePart *part = g_mime_part_new_with_type(owned, slash + 1);
+	free(owned);
+	email_mime_content(part, data->data, data->len);
+	g_mime_part_set_content_encoding(part, GMIME_CONTENT_ENCODING_BASE64);
+	g_mime_object_set_disposition(GMIME_OBJECT(part), GMIME_DISPOSITION_ATTACHMENT);
+	if (filename != NULL && *filename != '\0')
+		g_mime_part_set_filename(part, filename);
+	return GMIME_OBJECT(part);
+}
+
+static enum email_got email_mime_get(const json_t *a, const char *dir, size_t room, struct buf *data, char *err, size_t errlen)
+{
+	const json_t *text = json_object_get(a, "data_base64");
+
+	if (json_is_string(text))
+		return email_file_base64(json_string_value(text), json_string_length(text), room, data, err, errlen);
+	return email_file_read(dir, json_string_value(json_object_get(a, "file")), room, data, err, errlen);
+}
+
+static enum email_got email_mime_attach(GMimeMultipart *mixed, const json_t *attachments, const char *dir, char *err, size_t errlen)
+{
+	size_t room = EMAIL_ATTACHED_MAX;
+	enum email_got got = EMAIL_GOT;
+	char why[200];
+
+	for (size_t i = 0; i < json_array_size(attachments) && got == EMAIL_GOT; i++) {
+		const json_t *a = json_array_get(attachments, i);
+		struct buf data = {0};
+		got = email_mime_get(a, dir, room, &data, why, sizeof why);
+		room -= data.len;
+		if (got == EMAIL_GOT)
+			email_mime_add(mixed, email_mime_attached(a, &data));
+		else if (snprintf(err, errlen, "attachment %zu: %s", i + 1, why) < 0)
+			err[0] = '\0';
+		buf_free(&data);
+	}
+	return got;
+}
+
+static enum email_got email_mime_body(GMimeMessage *message, const struct email_message *m, const struct email_stamp *stamp,
+	const char *dir, char *err, size_t errlen)
+{
+	GMimeObject *body = email_mime_texts(m, stamp);
+	enum email_got got = EMAIL_GOT;
+
+	if (json_array_size(m->attachments) > 0) {
+		GMimeMultipart *mixed = email_mime_multipart("mixed", stamp, 1, body);
+		got = email_mime_attach(mixed, m->attachments, dir, err, errlen);
+		body = GMIME_OBJECT(mixed);
+	}
+	g_mime_message_set_mime_part(message, body);
+	g_object_unref(body);
+	return got;
+}
+
+/* ---- headers ---- */
+
+static void email_mime_addresses(GMimeMessage *message, GMimeAddressType type, const struct email_addresses *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		g_mime_message_add_mailbox(message, type, list->of[i].name, list->of[i].address);
+}
+
+static void email_mime_headers(GMimeMessage *message, const struct email_message *m, const struct email_stamp *stamp)
+{
+	const struct email_addresses from = {1, (struct email_address *)(uintptr_t)&m->from};
+	GDateTime *date = g_date_time_new_from_unix_utc(stamp->date_us / 1000000);
+	const char *name;
+	json_t *value;
+
+	if (date != NULL) {
+		g_mime_message_set_date(message, date);
+		g_date_time_unref(date);
+	}
+	email_mime_addresses(message, GMIME_ADDRESS_TYPE_FROM, &from);
+	email_mime_addresses(message, GMIME_ADDRESS_TYPE_REPLY_TO, &m->reply_to);
+	email_mime_addresses(message, GMIME_ADDRESS_TYPE_TO, &m->to);
+	email_mime_addresses(message, GMIME_ADDRESS_TYPE_CC, &m->cc);
+	if (m->subject.text != NULL)
+		g_mime_message_set_subject(message, m->subject.text, "utf-8");
+	g_mime_message_set_message_id(message, stamp->message_id);
+	json_object_foreach(m->headers, name, value)
+		g_mime_object_append_header(GMIME_OBJECT(message), name, json_string_value(value), "utf-8");
+}
+
+/* ---- */
+
+static void email_mime_write(GMimeMessage *message, struct buf *out)
+{
+	GByteArray *bytes = g_byte_array_new();
+	GMimeStream *memory = g_mime_stream_mem_new_with_byte_array(bytes), *stream = g_mime_stream_filter_new(memory);
+	GMimeFilter *lines = g_mime_filter_unix2dos_new(TRUE), *dots = g_mime_filter_smtp_data_new();
+
+	g_mime_stream_filter_add(GMIME_STREAM_FILTER(stream), lines);
+	g_mime_stream_filter_add(GMIME_STREAM_FILTER(stream), dots);
+	if (g_mime_object_write_to_stream(GMIME_OBJECT(message), NULL, stream) < 0 || g_mime_stream_flush(stream) != 0)
+		mem_exhausted(0); /* memory takes all bytes that there is room for */
+	buf_add(out, bytes->data, bytes->len);
+	if (out->len < 2 || memcmp(out->data + out->len - 2, "\r\n", 2) != 0)
+		buf_puts(out, "\r\n");
+	buf_puts(out, ".\r\n");
+	g_object_unref(lines);
+	g_object_unref(dots);
+	g_object_unref(stream);
+	g_object_unref(memory);
+}
+
+enum email_got email_mime_build(const struct email_message *m, const struct email_stamp *stamp, const char *attachment_dir,
+	struct buf *out, char *err, size_t errlen)
+{
+	GMimeMessage *message = g_mime_message_new(TRUE);
+
+	email_mime_headers(message, m, stamp);
+	enum email_got got = email_mime_body(message, m, stamp, attachment_dir, err, errlen);
+	if (got == EMAIL_GOT)
+		email_mime_write(message, out);
+	g_object_unref(message);
+	return got;
+}
