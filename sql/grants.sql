@@ -21,8 +21,11 @@ BEGIN
         IF to_regproc('jobq.watch_tenants') IS NOT NULL THEN -- of migration 2; it runs with its caller's rights
             GRANT EXECUTE ON FUNCTION jobq.watch_tenants, jobq.tenants_changed TO jobq_producer;
         END IF;
+        IF to_regproc('jobq.installation_id') IS NOT NULL THEN -- of migration 3: what a pool's database user needs for imports
+            GRANT EXECUTE ON FUNCTION jobq.installation_id, jobq.note_import_errors TO jobq_producer;
+        END IF;
         IF to_regproc('jobq.cancel_key') IS NOT NULL THEN -- of migration 3
-            GRANT EXECUTE ON FUNCTION jobq.cancel_key TO jobq_producer;
+            GRANT EXECUTE ON FUNCTION jobq.cancel_key, jobq.complete_all TO jobq_producer;
         END IF;
     END IF;
     IF to_regrole('jobq_reader') IS NOT NULL THEN

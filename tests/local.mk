@@ -132,18 +132,18 @@ unit_buffer_LDADD = libqueue.a libbase.a $(UNIT_LIBS)
 check_PROGRAMS += unit_sms unit_worker
 unit_sms_SOURCES = tests/unit/test_sms.c
 unit_sms_CFLAGS = $(UNIT_CFLAGS)
-unit_sms_LDADD = libhandlers.a libbase.a $(UNIT_LIBS)
+unit_sms_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 unit_worker_SOURCES = tests/unit/test_worker.c tests/unit/worker_bed.c tests/unit/worker_bed.h
 unit_worker_CFLAGS = $(UNIT_CFLAGS)
-unit_worker_LDADD = libworker.a libhandlers.a libpg.a libconf.a libwire.a libshm.a libbase.a $(PQ_LIBS) $(UNIT_LIBS) $(HANDLERS_LIBS)
+unit_worker_LDADD = libworker.a libhandlers.a libpg.a libconf.a libwire.a libshm.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 check_PROGRAMS += unit_worker_door
 unit_worker_door_SOURCES = tests/unit/test_worker_door.c tests/unit/worker_bed.c tests/unit/worker_bed.h
 unit_worker_door_CFLAGS = $(UNIT_CFLAGS)
-unit_worker_door_LDADD = libworker.a libhandlers.a libpg.a libconf.a libwire.a libshm.a libbase.a $(PQ_LIBS) $(UNIT_LIBS) $(HANDLERS_LIBS)
+unit_worker_door_LDADD = libworker.a libhandlers.a libpg.a libconf.a libwire.a libshm.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 check_PROGRAMS += unit_http
 unit_http_SOURCES = tests/unit/test_http.c
 unit_http_CFLAGS = $(UNIT_CFLAGS)
-unit_http_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+unit_http_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 
 check_PROGRAMS += unit_ctl_text
 unit_ctl_text_SOURCES = tests/unit/test_ctl_text.c
@@ -210,7 +210,7 @@ unit_day_LDADD = libqueue.a libbase.a $(UNIT_LIBS) -lm
 check_PROGRAMS += unit_url
 unit_url_SOURCES = tests/unit/test_url.c
 unit_url_CFLAGS = $(UNIT_CFLAGS)
-unit_url_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+unit_url_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 
 check_PROGRAMS += unit_pg_pool
 unit_pg_pool_SOURCES = tests/unit/test_pg_pool.c tests/unit/fake_pg.c tests/unit/fake_pg.h
@@ -220,12 +220,12 @@ unit_pg_pool_LDADD = libpg.a libbase.a $(PQ_LIBS) $(UNIT_LIBS)
 check_PROGRAMS += unit_http_public
 unit_http_public_SOURCES = tests/unit/test_http_public.c
 unit_http_public_CFLAGS = $(UNIT_CFLAGS)
-unit_http_public_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+unit_http_public_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 
 check_PROGRAMS += unit_webhook
 unit_webhook_SOURCES = tests/unit/test_webhook.c
 unit_webhook_CFLAGS = $(UNIT_CFLAGS)
-unit_webhook_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+unit_webhook_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 
 check_PROGRAMS += unit_level unit_shm_metrics unit_shm_report
 unit_shm_report_SOURCES = tests/unit/test_shm_report.c
@@ -237,6 +237,11 @@ unit_level_LDADD = libqueue.a libbase.a $(UNIT_LIBS)
 unit_shm_metrics_SOURCES = tests/unit/test_shm_metrics.c
 unit_shm_metrics_CFLAGS = $(UNIT_CFLAGS)
 unit_shm_metrics_LDADD = libshm.a libbase.a $(UNIT_LIBS)
+
+check_PROGRAMS += unit_sync
+unit_sync_SOURCES = tests/unit/test_sync.c
+unit_sync_CFLAGS = $(UNIT_CFLAGS)
+unit_sync_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 
 check_PROGRAMS += unit_email
 unit_email_SOURCES = tests/unit/test_email.c
@@ -250,7 +255,11 @@ coverage:
 	sh $(top_srcdir)/tests/unit/coverage.sh $(abs_builddir)
 
 EXTRA_DIST += .ci/run contrib/packages contrib/quickstart contrib/quickstart.sh docs/kannel.md docs/testing.md tests/run.sh tests/run tests/bench/run.sh
+<<<<<<< HEAD
 EXTRA_DIST += tests/bench/bench.py tests/bench/mail.py tests/bench/measures.py tests/bench/stage.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault tests/programs
+=======
+EXTRA_DIST += tests/bench/bench.py tests/bench/measures.py tests/bench/stage.py tests/bench/tuned.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault tests/programs
+>>>>>>> main
 
 check_PROGRAMS += unit_argv
 unit_argv_SOURCES = tests/unit/test_argv.c
@@ -260,4 +269,9 @@ unit_argv_LDADD = libbase.a $(UNIT_LIBS)
 check_PROGRAMS += unit_exec
 unit_exec_SOURCES = tests/unit/test_exec.c
 unit_exec_CFLAGS = $(UNIT_CFLAGS)
-unit_exec_LDADD = libhandlers.a libshm.a libconf.a libbase.a $(UNIT_LIBS)
+unit_exec_LDADD = libhandlers.a libpg.a libshm.a libconf.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+
+check_PROGRAMS += unit_sql
+unit_sql_SOURCES = tests/unit/test_sql.c
+unit_sql_CFLAGS = $(UNIT_CFLAGS) $(PQ_CFLAGS)
+unit_sql_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)

@@ -1,7 +1,7 @@
 # conf: the configuration, declared once in include/tbl/config.def
 noinst_LIBRARIES += libconf.a
 libconf_a_SOURCES = \
-	src/conf/check.c src/conf/check.h src/conf/check_email.c src/conf/check_exec.c src/conf/check_pool.c src/conf/check_queue.c \
+	src/conf/check.c src/conf/check.h src/conf/check_email.c src/conf/check_exec.c src/conf/check_import.c src/conf/check_pool.c src/conf/check_queue.c \
 	src/conf/conf.h src/conf/fields.h \
 	src/conf/derive.c src/conf/derive.h \
 	src/conf/diff.c \

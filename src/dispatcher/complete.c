@@ -112,6 +112,19 @@ static void round_step_done(struct dispatcher *d)
 	dispatcher_pump(d);
 }
 
+/* The handler has said COMMIT, and it is not to be seen: it never came, or is not done yet. Giving the row back decides: it waits for
+ * whoever ends the job at this moment, and then finds it ended, or pending again. */
+static void look_again(struct dispatcher *d, struct job *job)
+{
+	job->maybe_committed = true;
+	job->fate = job->cancel ? FATE_FINISH : FATE_BACK;
+	job->end = END_CANCELLED;
+	job->delay_us = 0;
+	job->charge = 0;
+	TAILQ_REMOVE(&d->round.jobs, job, link);
+	complete_add(d, job);
+}
+
 /* Pairs that no statement found: written by an earlier try whose answer was lost, or by the handler, or not ours any more. */
 static void verify_answer(void *arg, const struct pg_result *result)
 {
@@ -125,6 +138,14 @@ static void verify_answer(void *arg, const struct pg_result *result)
 			for (int r = 0; r < rows && !there; r++) {
 				there = pg_get_int8(result->res, r, 0) == job->id;
 				again = there && pg_get_bool(result->res, r, 1);
+			}
+			if (!there && job->fate == FATE_VERIFY && !job->maybe_committed) {
+				look_again(d, job);
+				continue;
+			}
+			if (job->maybe_committed || (there && job->fate == FATE_BACK)) {
+				job->fate = FATE_VERIFY; /* its handler completed it */
+				job->end = END_COMPLETED;
 			}
 			bool unseen = job->fate == FATE_VERIFY || (job->fate == FATE_FINISH && job->lost_reply);
 			bool presumed = unseen && expiry_of(d, job) == 0;
@@ -276,6 +297,8 @@ static size_t gather(struct dispatcher *d, struct call *calls[CALLS_MAX])
 		if (job->busy_until_ns > now)
 			continue;
 		int32_t expire_on;
+		if (job->doubt)
+			continue;
 		enum kind kind = kind_of(d, job, &expire_on);
 		if (expire_on && !leaf_there(d, leaf_of(expire_on))) {
 			leaf_make(d, expire_on);

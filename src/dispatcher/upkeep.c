@@ -46,6 +46,13 @@ static void due_leaves(void *arg, const struct pg_result *result)
 	}
 }
 
+static void forgotten(void *arg, const struct pg_result *result)
+{
+	(void)arg;
+	if (result->status != PG_OK && result->status != PG_LOST)
+		log_warn("old import errors could not be removed, it is tried again: %s", result->error);
+}
+
 static void make_ahead(struct dispatcher *d)
 {
 	int64_t now_us = dispatcher_db_now_us(d);
@@ -69,4 +76,7 @@ void upkeep_second(struct dispatcher *d)
 	make_ahead(d);
 	db_params(d);
 	d->upkeeping = db_send(d, DB_ADMIN, "expired_leaves", due_leaves, d);
+	db_params(d);
+	if (!db_send(d, DB_ADMIN, "import_errors_expired", forgotten, d))
+		log_debug("import errors: not connected");
 }

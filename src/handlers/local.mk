@@ -1,7 +1,7 @@
 # handlers: the code that has a job's effect, one file a handler behind include/jobq/handler.h
 noinst_LIBRARIES += libhandlers.a
 # what a program with handlers in it is linked with
-HANDLERS_LIBS = $(CURL_LIBS) $(GMIME_LIBS) $(CRYPTO_LIBS)
+HANDLERS_LIBS = libpg.a libconf.a libbase.a $(CURL_LIBS) $(GMIME_LIBS) $(CRYPTO_LIBS) $(PQ_LIBS) $(EVENT_LIBS)
 libhandlers_a_SOURCES = \
 	src/handlers/curlev.c src/handlers/curlev.h \
 	src/handlers/dialect.c src/handlers/dialect.h \
@@ -22,6 +22,13 @@ libhandlers_a_SOURCES = \
 	src/handlers/gsm.c src/handlers/gsm.h \
 	src/handlers/headers.c src/handlers/headers.h \
 	src/handlers/http.c src/handlers/http.h \
+	src/handlers/import.c src/handlers/import.h \
+	src/handlers/import_file.c src/handlers/import_finish.c src/handlers/import_merge.c \
+	src/handlers/import_plan.c src/handlers/import_plan.h \
+	src/handlers/import_read.c \
+	src/handlers/import_spec.c src/handlers/import_spec.h \
+	src/handlers/import_split.c src/handlers/import_split.h \
+	src/handlers/import_start.c src/handlers/import_url.c \
 	src/handlers/law.c src/handlers/law.h \
 	src/handlers/null.c \
 	src/handlers/registry.c src/handlers/registry.h \
@@ -33,6 +40,14 @@ libhandlers_a_SOURCES = \
 	src/handlers/smtp.c src/handlers/smtp.h src/handlers/smtp_conn.h \
 	src/handlers/smtp_reply.c src/handlers/smtp_reply.h \
 	src/handlers/smtp_talk.c \
+	src/handlers/sync.c src/handlers/sync.h src/handlers/sync_db.c src/handlers/sync_pull.c src/handlers/sync_push.c \
+	src/handlers/sync_page.c src/handlers/sync_page.h \
+	src/handlers/sync_plan.c src/handlers/sync_plan.h \
+	src/handlers/sync_spec.c src/handlers/sync_spec.h \
+	src/handlers/sql.c \
+	src/handlers/sql_law.c src/handlers/sql_law.h \
+	src/handlers/sql_run.c src/handlers/sql_run.h \
+	src/handlers/sql_said.c src/handlers/sql_said.h \
 	src/handlers/template.c src/handlers/template.h \
 	src/handlers/url.c src/handlers/url.h \
 	src/handlers/webhook.c \

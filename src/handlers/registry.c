@@ -11,7 +11,16 @@
 #include "handlers/registry.h"
 #include "jobq/handler.h"
 
-static const struct jobq_handler *const handlers[] = {&handler_email, &handler_exec, &handler_null, &handler_sleep, &handler_sms, &handler_webhook};
+static const struct jobq_handler *const handlers[] = {
+	&handler_email,
+	&handler_exec,
+	&handler_import,
+	&handler_null,
+	&handler_sleep,
+	&handler_sms,
+	&handler_sync,
+	&handler_webhook,
+};
 
 const struct jobq_handler *jobq_handler_find(const char *name)
 {

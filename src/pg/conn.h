@@ -25,7 +25,7 @@ struct pg_conn;
 
 /* A statement C sends: text from sql/statements/ (see pg/sql.h) or made from a template. Lives as long as the connection. */
 struct pg_stmt {
-	const char *name; /* unique; the prepared statement's name */
+	const char *name; /* unique; the prepared statement's name. NULL: sent without one, and sql may go after the call */
 	const char *sql;
 };
 
@@ -42,6 +42,7 @@ struct pg_result {
 	PGresult *res;        /* PG_OK: rows in binary format unless asked for text; freed after the callback. Else may be NULL */
 	const char *error;    /* primary message, cleaned, never with values; "" when OK */
 	char sqlstate[6];
+	bool inside;          /* an error that was raised within a function, not by the statement itself */
 };
 typedef void pg_done(void *arg, const struct pg_result *result);
 

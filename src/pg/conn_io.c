@@ -119,7 +119,7 @@ bool pg_conn_send(struct pg_conn *conn, const struct pg_stmt *stmt, const struct
 	for (int i = 0; i < params->n; i++)
 		values[i] = params->len[i] < 0 ? NULL : params->data.data + params->at[i];
 	r = push(conn, done, arg);
-	sync_request(conn, conn->pooler ? PQsendQueryParams(conn->pq, stmt->sql, params->n, NULL, values, params->len, params->format, format) == 1
+	sync_request(conn, conn->pooler || stmt->name == NULL ? PQsendQueryParams(conn->pq, stmt->sql, params->n, NULL, values, params->len, params->format, format) == 1
 					: send_prepared(conn, r, stmt, params, values, format));
 	return true;
 }
@@ -144,6 +144,7 @@ void conn_io_note_failure(struct request *r, const PGresult *res)
 	text_clean(r->error, sizeof r->error, message, strlen(message));
 	r->result.status = pg_error_class(state);
 	text_copy(r->result.sqlstate, sizeof r->result.sqlstate, state == NULL ? "" : state);
+	r->result.inside = PQresultErrorField(res, PG_DIAG_CONTEXT) != NULL;
 	r->fatal = state == NULL || field_is(res, PG_DIAG_SEVERITY_NONLOCALIZED, "FATAL") || field_is(res, PG_DIAG_SEVERITY_NONLOCALIZED, "PANIC");
 	if (r->fatal)
 		r->result.status = PG_LOST;

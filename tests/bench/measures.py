@@ -9,7 +9,11 @@ import psycopg2
 from harness import procs
 from harness.http import Receiver
 from harness.wait import wait_until
+<<<<<<< HEAD
 from mail import mail  # noqa: F401
+=======
+from tuned import tune  # noqa: F401 (bench.py finds measures here)
+>>>>>>> main
 from stage import cpu_of, median_of, percentile, pss_mb, quiet
 
 PAIRS = 5

@@ -84,6 +84,27 @@ START_TEST(a_new_secret_behind_the_same_reference_is_a_change)
 }
 END_TEST
 
+START_TEST(a_pool_rolls_the_workers_that_use_it)
+{
+	static const char text[] = "[queue a]\nhandler = import\nallow_url = on\ntables = t\npool = %s\n[queue null]\n[pool p]\nmax = %d\n[pool q]\nmax = 9\n";
+	struct conf_diff diff;
+	char first[256], second[256];
+
+	for (int i = 0; i < 3; i++) { /* nothing, another size, another pool of the old one's size */
+		snprintf(first, sizeof first, text, "p", 9);
+		snprintf(second, sizeof second, text, i == 2 ? "q" : "p", i == 1 ? 8 : 9);
+		struct conf *a = load(first, "PW=x"), *b = load(second, "PW=x");
+		conf_diff_make(a, b, &diff);
+		ck_assert(diff.anything == (i > 0) && !diff.dispatcher);
+		ck_assert_int_eq(diff.queues[0], i > 0 ? CONF_CHANGED : CONF_SAME);
+		ck_assert_int_eq(diff.queues[1], CONF_SAME);
+		conf_diff_free(&diff);
+		conf_free(a);
+		conf_free(b);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("conf_diff");
@@ -94,6 +115,7 @@ int main(void)
 	suite_add_tcase(suite, tc);
 	tcase_add_checked_fixture(tc, fixture_open, fixture_close);
 	tcase_add_loop_test(tc, a_reload_changes_what_it_must, 0, sizeof cases / sizeof cases[0]);
+	tcase_add_test(tc, a_pool_rolls_the_workers_that_use_it);
 	tcase_add_test(tc, a_new_secret_behind_the_same_reference_is_a_change);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

@@ -312,6 +312,20 @@ START_TEST(pools_have_sections_of_their_own)
 }
 END_TEST
 
+#define IMPORT "allow_url = on\ntables = a\n"
+
+START_TEST(a_queue_without_pool_has_the_default_one)
+{
+	struct conf *c = fixture_load("[queue import]\nworkers = 12\n" IMPORT "[queue b]\nhandler = import\npool = p\n" IMPORT "[pool p]\nmax = 5\n");
+
+	ck_assert_uint_eq(c->npools, 2);
+	ck_assert_str_eq(conf_pool_of(c, c->queues[0])->name, "default");
+	ck_assert_int_eq(conf_pool_of(c, c->queues[0])->k.max, 12); /* each worker has one */
+	ck_assert_str_eq(conf_pool_of(c, c->queues[1])->name, "p");
+	ck_assert_int_eq(c->queues[0]->k.job_timeout, 3600 * NS_PER_S);
+}
+END_TEST
+
 START_TEST(old_variables_are_defaults_for_every_queue)
 {
 	struct conf *c;
@@ -586,6 +600,7 @@ int main(void)
 	tcase_add_loop_test(tc, a_preset_is_a_set_of_defaults, 0, sizeof presets / sizeof presets[0]);
 	tcase_add_test(tc, a_preset_lies_beneath_what_is_written);
 	tcase_add_test(tc, pools_have_sections_of_their_own);
+	tcase_add_test(tc, a_queue_without_pool_has_the_default_one);
 	tcase_add_test(tc, old_variables_are_defaults_for_every_queue);
 	tcase_add_test(tc, tenants_have_a_section);
 	tcase_add_test(tc, reports_have_a_section);

@@ -1,0 +1,2 @@
+-- import_start.c: whose jobq is it?
+SELECT jobq.installation_id()
