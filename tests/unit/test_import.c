@@ -192,7 +192,7 @@ END_TEST
 #define COLUMN(name, type, fixed) {(char *)(name), (char *)(type), fixed}
 static struct import_table_column columns[] = {COLUMN("store", "text", false), COLUMN("sku", "text", false), COLUMN("pri\"ce", "numeric", false),
 	COLUMN("made", "integer", true)};
-static const struct import_table table = {4, columns};
+static const struct import_table table = {.n = 4, .columns = columns};
 
 static const char *plan_error(const char *payload, char *const *names, size_t n, const char *tenant)
 {
