@@ -270,4 +270,9 @@ unit_argv_LDADD = libbase.a $(UNIT_LIBS)
 check_PROGRAMS += unit_exec
 unit_exec_SOURCES = tests/unit/test_exec.c
 unit_exec_CFLAGS = $(UNIT_CFLAGS)
-unit_exec_LDADD = libhandlers.a libshm.a libconf.a libbase.a $(UNIT_LIBS)
+unit_exec_LDADD = libhandlers.a libpg.a libshm.a libconf.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+
+check_PROGRAMS += unit_sql
+unit_sql_SOURCES = tests/unit/test_sql.c
+unit_sql_CFLAGS = $(UNIT_CFLAGS) $(PQ_CFLAGS)
+unit_sql_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)

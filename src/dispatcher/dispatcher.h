@@ -110,6 +110,7 @@ struct job {
 	double run_ms;
 	TAILQ_ENTRY(job) link;   /* worker->jobs or d->adopted; then d->fates; then the round's list */
 	UT_hash_handle hh;
+	struct job *before;      /* an earlier claim of the same id whose end we have not seen yet; in no hash */
 	/* texts, in one allocation behind the struct */
 	const char *tenant, *type, *user_id, *payload, *prior; /* prior: the row's result, which an earlier attempt left */
 	uint32_t tenant_len, type_len, user_id_len, payload_len, prior_len;
@@ -222,7 +223,7 @@ struct dispatcher {
 	struct queue *queues;
 	size_t nqueues;
 	struct worker_list workers;
-	struct job *jobs;        /* hash by id */
+	struct job *jobs;        /* hash by id: the latest claim of each; see job.c */
 	struct claim *claims;    /* hash by token */
 	struct job_list adopted; /* ASSIGNED to a worker that has not said hello yet */
 	struct job_list fates;   /* ENDED, not yet in a round */
