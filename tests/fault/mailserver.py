@@ -4,8 +4,8 @@ Run as a process: mailserver.py DIR [PORT]. DIR/effects gets one fsynced JSON li
 DIR/attempts one line for each command that was judged, unsynced. DIR/port is written once it listens. DIR/options (JSON, read at the start):
 "tls" (starttls, implicit), "cert", "key", "user", "password" (then AUTH is required), "pipelining". DIR/control (JSON, read whenever
 something is decided):
-"greet" (sent instead of 220), "end" (a manner for all messages), "max_rcpts" (more get 452), "cut_received" and "cut_sent" (connection 2n of
-this server is cut after n bytes, while n is at most this; those between are left alone, so that it is no outage).
+"greet" (sent instead of 220; "mute": nothing is), "end" (a manner for all messages), "max_rcpts" (more get 452), "cut_received" and "cut_sent" (connection
+2n of this server is cut after n bytes, while n is at most this; those between are left alone, so that it is no outage).
 
 Manners stand before a dash in an address. Of the sender: m550-. Of a recipient: r450- is refused so every time, o450- the first time only,
 rdrop- drops the connection. For the message, by any recipient: e554- that answer, f451- the first time only, drop- (no message, no answer), take- (taken, the
@@ -137,6 +137,8 @@ class Connection(SMTP):
 
     async def push(self, status):
         greet = self.event_handler.control().get("greet")
+        if greet == "mute" and status.startswith("220 "):
+            return
         if greet and status.startswith("220 "):
             await super().push(greet)
             self.transport.close()

@@ -300,6 +300,27 @@ def test_turned_away(start, db, mail, greet):
         assert db.job(job)["retry_count"] == 0
 
 
+def test_never_greeted(start, db, mail):
+    """A server that accepts and says nothing: cut off after job_timeout, tried again; other queues' workers are not its business."""
+    mail.control(greet="mute")
+    start(job_timeout="1s", max_retries=50)
+    job = send(db, "a@example.com")
+    wait_until(lambda: db.job(job)["retry_count"] >= 1, "a failed try")
+    assert "before the message was sent" in db.job(job)["error_message"]
+    mail.control()
+    db.wait_job(job, "completed")
+    assert got(mail) == {"a@example.com": 1}
+
+
+def test_rate_by_recipients(start, db, mail):
+    """rate_unit = recipients: a message weighs as many as it has."""
+    start(rate_limit="20/s", rate_burst=1, rate_unit="recipients")
+    db.enqueue_many([{"queue": "email", "payload": {"to": [f"a{n}-{i}@example.com" for i in range(10)], "text": "x"}} for n in range(5)])
+    db.settle("email")
+    span = db.one("SELECT extract(epoch FROM max(completed_at) - min(started_at)) FROM jobq.jobs")
+    assert span > 1.5 and len(got(mail)) == 50
+
+
 # --- being let in
 
 def test_auth(start, db, mail):
