@@ -29,7 +29,7 @@ libhandlers_a_SOURCES = \
 	src/handlers/import_read.c \
 	src/handlers/import_spec.c src/handlers/import_spec.h \
 	src/handlers/import_split.c src/handlers/import_split.h \
-	src/handlers/import_start.c src/handlers/import_url.c \
+	src/handlers/import_sql.c src/handlers/import_start.c src/handlers/import_url.c \
 	src/handlers/law.c src/handlers/law.h \
 	src/handlers/null.c \
 	src/handlers/registry.c src/handlers/registry.h \
@@ -45,9 +45,13 @@ libhandlers_a_SOURCES = \
 	src/handlers/sync_page.c src/handlers/sync_page.h \
 	src/handlers/sync_plan.c src/handlers/sync_plan.h \
 	src/handlers/sync_spec.c src/handlers/sync_spec.h \
+	src/handlers/sql.c \
+	src/handlers/sql_law.c src/handlers/sql_law.h \
+	src/handlers/sql_run.c src/handlers/sql_run.h \
+	src/handlers/sql_said.c src/handlers/sql_said.h \
 	src/handlers/template.c src/handlers/template.h \
 	src/handlers/url.c src/handlers/url.h \
 	src/handlers/webhook.c \
 	src/handlers/webhook_answer.c src/handlers/webhook_answer.h \
 	src/handlers/webhook_sign.c src/handlers/webhook_sign.h
-EXTRA_DIST += docs/webhooks.md docs/email.md docs/decisions/smtp-transaction.md
+EXTRA_DIST += docs/import.md docs/pools.md docs/webhooks.md docs/email.md docs/decisions/smtp-transaction.md
