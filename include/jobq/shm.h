@@ -134,6 +134,7 @@ struct shm_global {
 		shm_i64 last_seen_real_us;
 		shm_u32 leader, pad;
 	} nodes[SHM_NODES];
+	shm_u64 tenants, tenant_lookups, tenant_reads; /* in the roster; answered from it; times that it was read from the database */
 	shm_u64 word_seed;                      /* of the keys of `words`; 0 = not chosen yet */
 	struct shm_word words[SHM_WORDS];       /* a job's frame says which are its tenant's and its tier's */
 };
@@ -243,7 +244,8 @@ struct shm_slot {
 	struct shm_cell doing;
 	shm_i64 beat_mono_ns;                   /* the event loop turned */
 	shm_u32 worked;                         /* it did its work at least once: the next start is immediate */
-	shm_u32 pad_worked;
+	shm_u32 batch_jobs;                     /* worker: jobs of the oldest batch that its handler has */
+	shm_i64 batch_since_ns;                 /* worker: when that batch was given to it; 0 = none */
 	shm_u64 sample_head;                    /* samples written so far; entry i is at i % SHM_SAMPLES */
 	struct shm_sample samples[SHM_SAMPLES];
 	struct shm_held held[SHM_HELD];

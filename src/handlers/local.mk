@@ -1,7 +1,7 @@
 # handlers: the code that has a job's effect, one file a handler behind include/jobq/handler.h
 noinst_LIBRARIES += libhandlers.a
 # what a program with handlers in it is linked with
-HANDLERS_LIBS = $(CURL_LIBS) $(GMIME_LIBS) $(CRYPTO_LIBS) $(PQ_LIBS)
+HANDLERS_LIBS = libpg.a libconf.a libbase.a $(CURL_LIBS) $(GMIME_LIBS) $(CRYPTO_LIBS) $(PQ_LIBS) $(EVENT_LIBS)
 libhandlers_a_SOURCES = \
 	src/handlers/curlev.c src/handlers/curlev.h \
 	src/handlers/dialect.c src/handlers/dialect.h \
@@ -40,6 +40,14 @@ libhandlers_a_SOURCES = \
 	src/handlers/smtp.c src/handlers/smtp.h src/handlers/smtp_conn.h \
 	src/handlers/smtp_reply.c src/handlers/smtp_reply.h \
 	src/handlers/smtp_talk.c \
+	src/handlers/sync.c src/handlers/sync.h src/handlers/sync_db.c src/handlers/sync_pull.c src/handlers/sync_push.c \
+	src/handlers/sync_page.c src/handlers/sync_page.h \
+	src/handlers/sync_plan.c src/handlers/sync_plan.h \
+	src/handlers/sync_spec.c src/handlers/sync_spec.h \
+	src/handlers/sql.c \
+	src/handlers/sql_law.c src/handlers/sql_law.h \
+	src/handlers/sql_run.c src/handlers/sql_run.h \
+	src/handlers/sql_said.c src/handlers/sql_said.h \
 	src/handlers/template.c src/handlers/template.h \
 	src/handlers/url.c src/handlers/url.h \
 	src/handlers/webhook.c \

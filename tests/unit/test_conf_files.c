@@ -113,12 +113,14 @@ START_TEST(the_sample_loads)
 }
 END_TEST
 
-/* Queues that the sample shows, but whose handlers want more than defaults. */
+/* Queues that the sample shows, but whose handlers want more than defaults, or have one of their own for what all queues have. */
 static const char *const needs[][2] = {
+	{"[queue sync]", "tables = inventory\ntenant_column = store_id\njob_timeout = 5min"},
 	{"[queue email]", "smtp_url = smtp://localhost"},
 	{"[queue exec]", "command = /bin/cat"},
 	{"[queue http]", "url = http://127.0.0.1/hook"},
 	{"[queue import]", "tables = products\nimport_dir = /srv\njob_timeout = 1h"},
+	{"[queue sql]", "function = shop.take"},
 };
 
 static const char *need(const char *line)

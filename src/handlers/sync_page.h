@@ -1,0 +1,33 @@
+/* handlers/sync_page.h: what an answer holds: a page of items and the way to the next, or what became of pushed rows. Pure. */
+#ifndef JOBQ_HANDLERS_SYNC_PAGE_H
+#define JOBQ_HANDLERS_SYNC_PAGE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "handlers/sync_plan.h"
+#include "handlers/sync_spec.h"
+
+struct sync_page {
+	const char *path;           /* of the list, in the answer */
+	size_t items;
+	struct sync_group *groups;  /* every item is in one */
+	size_t ngroups;
+	char *next;                 /* the link or cursor that it names; NULL: none */
+};
+
+/* link: the Link header, or NULL. false with the reason in err: this is no page, or an item is not what it should be. */
+bool sync_page_read(struct sync_page *page, const struct sync_spec *spec, const struct sync_table *table, const char *body, size_t len, const char *link,
+	char *err, size_t errlen);
+void sync_page_free(struct sync_page *page);
+/* The target of rel="next" in a Link header (RFC 8288); NULL: none. The caller frees it. */
+char *sync_page_link(const char *header);
+
+enum sync_said { SYNC_TAKEN, SYNC_REFUSED, SYNC_AGAIN };
+/* The answer's list of what became of rows; NULL: it has none, so all are taken. json_decref what comes in *doc. */
+const json_t *sync_page_outcomes(const struct sync_spec *spec, const char *body, size_t len, json_t **doc);
+/* What the list says of the row that was sent as this item; error: a text of the list, or NULL. */
+enum sync_said sync_page_outcome(const struct sync_spec *spec, const json_t *list, const json_t *item, const char **error);
+
+#endif

@@ -1,0 +1,379 @@
+"""The handler `sync`, pulling: pages of an HTTP service merged into a table, with the position in the same transaction."""
+import os
+import threading
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from harness.wait import stays, wait_until
+
+TABLE = """CREATE TABLE public.inventory (store_id text NOT NULL, sku text NOT NULL, quantity numeric, name text, rev bigint,
+    touched int NOT NULL DEFAULT 0, PRIMARY KEY (store_id, sku));
+    GRANT SELECT, INSERT, UPDATE ON public.inventory TO jobq_worker"""
+
+
+@pytest.fixture
+def shop(db):
+    db.sql(TABLE)
+    return db
+
+
+@pytest.fixture
+def start(daemon, shop):
+    def make(fault=None, **keys):
+        keys = {"handler": "sync", "tables": "inventory", "tenant_column": "store_id", "allow_private": "on", "workers": 2,
+                "retry_backoff": "fixed 100ms", "max_retries": 2, **keys}
+        return daemon(shop, {"sync": keys}).start(fault=fault)
+    return make
+
+
+def pull(db, url, tenant="acme", **keys):
+    payload = {"url": url, "direction": "pull", "table": "inventory", "key": ["store_id", "sku"], **keys}
+    return db.enqueue("sync", payload, tenant_id=tenant)
+
+
+def rows(db, tenant="acme"):
+    return dict(db.sql("SELECT sku, quantity::float FROM inventory WHERE store_id = %s", [tenant]))
+
+
+def state(db):
+    return db.one("SELECT state FROM jobq.sync_state")
+
+
+def query(request):
+    return {k: v[0] for k, v in parse_qs(urlsplit(request.path).query).items()}
+
+
+def items(first, last, rev=1):
+    return [{"sku": f"s{n}", "quantity": n, "rev": rev} for n in range(first, last)]
+
+
+def linked(pages, last=None):
+    """A service of pages with next links: page n is ?p=n, the first is without."""
+    def answer(request):
+        n = int(query(request).get("p", 0))
+        return 200, {"items": pages[n], "next": f"?p={n + 1}" if n + 1 < len(pages) else last}
+    return answer
+
+
+def test_pages_by_link(start, shop, site):
+    """Three pages, merged by key under the job's tenant, whatever the items say of it; other tenants' rows are as they were."""
+    shop.sql("INSERT INTO inventory (store_id, sku, quantity, touched) VALUES ('acme', 's1', 99, 7), ('other', 's1', 55, 1)")
+    pages = [items(0, 100), items(100, 200), [{"sku": "x", "quantity": 0.1234567890123456789, "store_id": "other", "junk": {"a": 1}}]]
+    hook = site(linked(pages))
+    start()
+    row = shop.wait_job(pull(shop, hook.url + "/items"), "completed")
+    assert row["result"] == {"pages": 3, "items": 201, "inserted": 200, "updated": 1, "unchanged": False} and row["retry_count"] == 0
+    assert len(rows(shop)) == 201 and rows(shop, "other") == {"s1": 55}
+    assert shop.one("SELECT touched FROM inventory WHERE store_id = 'acme' AND sku = 's1'") == 7
+    assert [query(r).get("p") for r in hook.requests] == [None, "1", "2"]
+
+
+def test_numbers_stay_exact(start, shop, site):
+    """A number goes from the answer into the table without having been a double."""
+    hook = site(lambda r: (200, b'{"items": [{"sku": "a", "quantity": 19.99}, {"sku": "b", "quantity": 12345678901234567890.123456789}]}'))
+    start()
+    shop.wait_job(pull(shop, hook.url), "completed")
+    assert dict(shop.sql("SELECT sku, quantity::text FROM inventory")) == {"a": "19.99", "b": "12345678901234567890.123456789"}
+
+
+def test_pages_by_cursor(start, shop, site):
+    """The cursor goes out as the parameter of its name; the next sync begins where this one ended."""
+    feed = [items(0, 3), items(3, 6)]
+
+    def answer(request):
+        at = int(query(request).get("after", 0))
+        return 200, {"data": {"rows": feed[at] if at < len(feed) else []}, "meta": {"cursor": min(at + 1, len(feed))}}
+    hook = site(answer)
+    start()
+    keys = {"items": "data.rows", "cursor": "meta.cursor", "cursor_param": "after"}
+    shop.wait_job(pull(shop, hook.url + "/feed?x=1", **keys), "completed")
+    assert len(rows(shop)) == 6 and state(shop)["cursor"] == "2"
+    feed.append(items(6, 9))
+    shop.wait_job(pull(shop, hook.url + "/feed?x=1", **keys), "completed")
+    assert len(rows(shop)) == 9 and all(query(r)["x"] == "1" for r in hook.requests)
+    assert [query(r).get("after") for r in hook.requests] == [None, "1", "2", "2", "3"]
+
+
+def test_pages_by_number(start, shop, site):
+    """Pages are asked for until one is empty."""
+    feed = {1: items(0, 3), 2: items(3, 5)}
+    hook = site(lambda r: (200, feed.get(int(query(r)["page"]), [])))
+    start()
+    shop.wait_job(pull(shop, hook.url, page="page"), "completed")
+    assert len(rows(shop)) == 5 and [query(r)["page"] for r in hook.requests] == ["1", "2", "3"]
+
+
+def test_link_header(start, shop, site):
+    """Lists at the top, the next page in a Link header."""
+    hook = site(lambda r: (200, items(3, 5)) if "p" in query(r) else (200, items(0, 3), {"Link": "</x>; rel=\"prev\", </?p=2>; rel=\"next\""}))
+    start()
+    shop.wait_job(pull(shop, hook.url), "completed")
+    assert len(rows(shop)) == 5 and len(hook.requests) == 2
+
+
+@pytest.mark.parametrize("validator", ["ETag", "Last-Modified"])
+def test_nothing_new(start, shop, site, validator):
+    """ETag and Last-Modified come back as questions; 304 ends the sync. With "full" nothing is asked."""
+    value, question = {"ETag": ('W/"v1"', "If-None-Match"), "Last-Modified": ("Wed, 21 Oct 2026 07:28:00 GMT", "If-Modified-Since")}[validator]
+    hook = site(lambda r: (304, b"") if r.headers[question] == value else (200, {"items": items(0, 3)}, {validator: value}))
+    start()
+    for _ in range(2):
+        row = shop.wait_job(pull(shop, hook.url), "completed")
+    assert row["result"]["unchanged"] is True and row["result"]["pages"] == 0 and hook.requests[1].headers[question] == value
+    row = shop.wait_job(pull(shop, hook.url, full=True), "completed")
+    assert row["result"] == {"pages": 1, "items": 3, "inserted": 0, "updated": 0, "unchanged": False}
+    assert hook.requests[2].headers[question] is None
+
+
+def test_etag_of_one_page_of_many_says_nothing(start, shop, site):
+    """A first page that did not change does not hide a second that did."""
+    pages, etag = [items(0, 3), items(3, 6)], {"ETag": "same"}
+
+    def answer(request):
+        n = int(query(request).get("p", 0))
+        if request.headers["If-None-Match"]:
+            return 304, b""
+        return 200, {"items": pages[n], "next": "?p=1" if n == 0 else None}, etag
+    hook = site(answer)
+    start()
+    shop.wait_job(pull(shop, hook.url), "completed")
+    pages[1] = items(3, 9)
+    shop.wait_job(pull(shop, hook.url), "completed")
+    assert len(rows(shop)) == 9
+
+
+def test_older_never_overwrites_newer(start, shop, site):
+    """By version: older changes nothing, the same or newer does; of two of one key in a page the newer wins; without a version it is older."""
+    shop.sql("INSERT INTO inventory (store_id, sku, quantity, rev) VALUES ('acme', 'a', 10, 5), ('acme', 'b', 10, 5), ('acme', 'c', 10, 5), ('acme', 'd', 10, NULL)")
+    page = [{"sku": "a", "quantity": 1, "rev": 4}, {"sku": "b", "quantity": 1, "rev": 6}, {"sku": "c", "quantity": 1}, {"sku": "d", "quantity": 1, "rev": 1},
+            {"sku": "e", "quantity": 2, "rev": 2}, {"sku": "e", "quantity": 1, "rev": 1}, {"sku": "b", "quantity": 0, "rev": 3}]
+    hook = site(lambda r: (200, {"items": page}))
+    start()
+    row = shop.wait_job(pull(shop, hook.url, version="rev"), "completed")
+    assert rows(shop) == {"a": 10, "b": 1, "c": 10, "d": 1, "e": 2} and (row["result"]["inserted"], row["result"]["updated"]) == (1, 2)
+
+
+def test_an_answer_that_was_overtaken_is_thrown_away(start, shop, site):
+    """Two syncs of the same at once, no version: what was fetched first and comes second does not overwrite; that job starts afresh."""
+    slow, first = threading.Event(), threading.Event()
+    stock = {"n": 1}
+
+    def answer(request):
+        seen = stock["n"]
+        if not first.is_set():
+            first.set()
+            slow.wait(30)
+        return 200, {"items": [{"sku": "a", "quantity": seen}]}
+    hook = site(answer)
+    start()
+    old = pull(shop, hook.url)
+    wait_until(first.is_set, "the first request")
+    stock["n"] = 2
+    shop.wait_job(pull(shop, hook.url), "completed")
+    assert rows(shop) == {"a": 2}
+    slow.set()
+    row = shop.wait_job(old, "completed")
+    assert rows(shop) == {"a": 2} and row["retry_count"] == 0 and len(hook.requests) == 3
+
+
+def test_missing_members_are_left_alone(start, shop, site):
+    """A column that an item does not have stays as it is; null is a value."""
+    shop.sql("INSERT INTO inventory (store_id, sku, quantity, name) VALUES ('acme', 'a', 1, 'A'), ('acme', 'b', 1, 'B'), ('acme', 'c', 1, 'C')")
+    hook = site(lambda r: (200, {"items": [{"id": "a", "n": {"q": 2}}, {"id": "b", "title": None}, {"id": "c", "n": {"q": 3}, "title": "CC"}, {"id": 7}]}))
+    start()
+    shop.wait_job(pull(shop, hook.url, columns={"id": "sku", "n.q": "quantity", "title": "name"}), "completed")
+    assert sorted(shop.sql("SELECT sku, quantity::int, name FROM inventory")) == [("7", None, None), ("a", 2, "A"), ("b", 1, None), ("c", 3, "CC")]
+
+
+@pytest.mark.parametrize("point", ["before_effect", "after_effect"])
+def test_killed_at_the_worst_moment(start, shop, site, point):
+    """A worker killed before its sync, and right after its COMMIT: rows and completion are there once, and no try is burnt."""
+    hook = site(linked([items(0, 50), items(50, 100)]))
+    start(fault=f"{point}=kill,1")
+    row = shop.wait_job(pull(shop, hook.url), "completed")
+    assert row["retry_count"] == 0 and len(rows(shop)) == 100 and row["result"]["inserted"] == 100
+
+
+def test_killed_between_pages(start, shop, site):
+    """kill -9 while the third page is out: two are there with the position behind them, and the next run asks for the third."""
+    hold = threading.Event()
+
+    def answer(request):
+        if len(hook.requests) == 3:
+            hold.wait(30)
+        return linked([items(n * 10, n * 10 + 10) for n in range(4)])(request)
+    hook = site(answer)
+    d = start(workers=1)
+    job = pull(shop, hook.url)
+    wait_until(lambda: len(hook.requests) == 3, "the third request")
+    assert len(rows(shop)) == 20 and state(shop) == {"next": hook.url + "/?p=2"}
+    assert shop.job(job)["progress_note"] == "20 items pulled"
+    os.kill(d.pids("worker")[0], 9)
+    row = shop.wait_job(job, "completed")
+    hold.set()
+    assert row["retry_count"] == 0 and len(rows(shop)) == 40
+    assert [query(r).get("p") for r in hook.requests] == [None, "1", "2", "2", "3"]
+
+
+def test_cursor_exactly_with_rows(start, shop, site):
+    """A page that the table refuses leaves the position where it was; the page before it is there with its own."""
+    shop.sql("ALTER TABLE inventory ADD CHECK (quantity < 100)")
+    pages = [items(0, 10), [{"sku": "ok", "quantity": 1}, {"sku": "bad", "quantity": 100}]]
+    hook = site(linked(pages))
+    start()
+    row = shop.wait_job(pull(shop, hook.url), "failed")
+    assert "page 2" in row["error_message"] and "inventory_quantity_check" in row["error_message"]
+    assert len(rows(shop)) == 10 and state(shop) == {"next": hook.url + "/?p=1"}
+    pages[1][1]["quantity"] = 99
+    row = shop.wait_job(pull(shop, hook.url), "completed")
+    assert len(rows(shop)) == 12 and row["result"]["pages"] == 1
+
+
+@pytest.mark.parametrize("status,headers", [(429, {"Retry-After": "2"}), (503, {"Retry-After": "2"})])
+def test_retry_after_counts_for_the_tenant(start, shop, site, status, headers):
+    """One tenant's shop asks for a pause: none of that tenant's syncs calls it, whatever they sync; the others go on; no try is burnt."""
+    refusing = threading.Event()
+    refusing.set()
+    hook = site(lambda r: (status, b"", headers) if refusing.is_set() and "acme" in r.path else (200, {"items": items(0, 3)}))
+    start(max_retries=0)
+    first = pull(shop, hook.url + "/acme")
+    wait_until(lambda: shop.one("SELECT count(*) FROM jobq.sync_waits") == 1, "the wait to be noted")
+    second, other = pull(shop, hook.url + "/acme/2"), pull(shop, hook.url + "/other", tenant="other")
+    shop.wait_job(other, "completed")
+    refusing.clear()
+    for job in (first, second):
+        assert shop.wait_job(job, "completed")["retry_count"] == 0
+    acme = [r.at for r in hook.requests if "acme" in r.path]
+    assert acme[1] - acme[0] >= 1.9 and shop.one("SELECT count(*) FROM jobq.sync_waits") == 0
+
+
+@pytest.mark.parametrize("said,words", [
+    ((500, b"oops"), "answered 500: oops"), ((408, b""), "408"), (None, "did not answer"), (b"nonsense\r\n\r\n", "did not answer"),
+    ((200, b"<html>"), "not JSON"), ((200, b"[" * 100000), "not JSON"), ((200, {"a": 1}), "no list"), ((200, {"items": [7]}), "item 1 is not an object"),
+    ((200, {"items": [{"quantity": 1}]}), "has no key"), ((200, b'{"items": [{"sku": "a\\u0000"}]}'), "not JSON"),
+], ids=["500", "408", "reset", "not-http", "html", "deep", "no-list", "not-object", "no-key", "nul"])
+def test_tried_again(start, shop, site, said, words):
+    """What may pass is tried again, after a wait that grows, and fails with the reason when it does not."""
+    hook = site(lambda r: said)
+    start(max_retries=1)
+    row = shop.wait_job(pull(shop, hook.url), "failed")
+    assert words in row["error_message"] and row["retry_count"] == 1 and len(hook.requests) == 2 and rows(shop) == {}
+
+
+@pytest.mark.parametrize("said,words", [
+    ((404, b"no\x00such\xff"), "answered 404"), ((401, b""), "401"), ((302, b"", {"Location": "http://127.0.0.1:1/"}), "redirects are not followed"),
+    ((206, {"items": []}), "206"), ((200, b" " * (9 << 20)), "larger than 8 MB"), ((200, {"items": [], "next": "http://127.0.0.2/x"}), "another host"),
+    ((200, {"items": [], "next": "file:///etc/passwd"}), "another host"), ((200, {"items": [{"sku": "a", "quantity": "many"}]}), "merging page 1"),
+    ((200, {"items": [{"sku": "a", "quantity": [1]}]}), "merging page 1"),
+], ids=["404", "401", "redirect", "206", "huge", "other-host", "file", "not-a-number", "list"])
+def test_failed_at_once(start, shop, site, said, words):
+    """What will not pass fails the job with the reason, and nothing of it is in the table."""
+    hook = site(lambda r: said)
+    start()
+    row = shop.wait_job(pull(shop, hook.url), "failed")
+    assert words in row["error_message"] and row["retry_count"] == 0 and len(hook.requests) == 1 and rows(shop) == {}
+
+
+def test_endless_pages(start, shop, site):
+    """A service without a last page is left after page_limit; one that links to itself at once."""
+    hook = site(lambda r: (200, {"items": [], "next": "?p=" + str(int(query(r).get("p", 0)) + 1)}) if "/loop" not in r.path else (200, {"items": [], "next": r.path}))
+    start(page_limit=5)
+    assert "page_limit" in shop.wait_job(pull(shop, hook.url), "failed")["error_message"] and len(hook.requests) == 5
+    assert "itself" in shop.wait_job(pull(shop, hook.url + "/loop"), "failed")["error_message"]
+
+
+@pytest.mark.parametrize("keys,words", [
+    ({"table": "pg_authid"}, "may sync"), ({"table": "nothing"}, "may sync"), ({"key": ["nokey"]}, "no column \"nokey\""), ({"version": "revision"}, "no column"),
+    ({"columns": {"a": "sku", "b": "store_id"}}, "always the job's tenant"), ({"typo": 1}, "unknown key"), ({"key": ["quantity"]}, "ON CONFLICT"),
+], ids=["system-table", "other-table", "key", "version", "tenant", "typo", "not-unique"])
+def test_bad_payloads(start, shop, site, keys, words):
+    hook = site(lambda r: (200, {"items": [{"sku": "a", "quantity": 1, "store_id": "other"}]}))
+    start(tables="inventory")
+    row = shop.wait_job(pull(shop, hook.url, **keys), "failed")
+    assert words in row["error_message"] and row["retry_count"] == 0 and rows(shop) == {} and rows(shop, "other") == {}
+
+
+def test_no_tenant(start, shop, site):
+    start()
+    assert "no tenant" in shop.wait_job(pull(shop, "https://shop.example/", tenant=None), "failed")["error_message"]
+
+
+@pytest.mark.parametrize("url,keys", [
+    ("http://127.0.0.1:{port}/", {}), ("http://localhost:{port}/", {}), ("http://127.1:{port}/", {}), ("http://[::ffff:7f00:1]:{port}/", {}),
+    ("http://127.0.0.1:{port}/", {"allow_private": "on", "allow_hosts": "shop.example"}),
+], ids=["number", "name", "short", "mapped", "not-listed"])
+def test_addresses_that_are_not_called(start, shop, site, url, keys):
+    """A tenant's URL leads to no private address, by number or by name, nor to a host that is not in the list."""
+    hook = site(lambda r: (200, {"items": []}))
+    start(**{"allow_private": "off", **keys})
+    row = shop.wait_job(pull(shop, url.format(port=hook.port)), "failed")
+    assert ("not public" in row["error_message"] or "allow_hosts" in row["error_message"]) and not hook.requests
+
+
+def test_headers(start, shop, site, where):
+    """Configured headers go to the listed host; secrets in them are in no log and no error."""
+    secret = os.path.join(where, "token")
+    with open(secret, "w", encoding="ascii") as f:
+        f.write("Bearer hidden-token\n")
+    os.chmod(secret, 0o600)
+    hook = site(lambda r: (400, b""))
+    d = start(allow_hosts="127.0.0.1", headers=[f"Authorization: file:{secret}", "X-Api: 7"])
+    row = shop.wait_job(pull(shop, hook.url + "/?key=hidden-key"), "failed")
+    assert hook.requests[0].headers["Authorization"] == "Bearer hidden-token" and hook.requests[0].headers["X-Api"] == "7"
+    assert not [h for h in ("hidden-token", "hidden-key") if h in d.text() or h in row["error_message"]]
+
+
+def test_cancel(start, shop, site):
+    """A cancel while a page is out: the job ends, what was merged stays."""
+    hold = threading.Event()
+
+    def answer(request):
+        if "p" in query(request):
+            hold.wait(30)
+        return linked([items(0, 10), items(10, 20)])(request)
+    hook = site(answer)
+    start()
+    job = pull(shop, hook.url)
+    wait_until(lambda: len(hook.requests) == 2, "the second request")
+    shop.one("SELECT jobq.cancel(%s)", [job])
+    shop.wait_job(job, "cancelled")
+    hold.set()
+    stays(lambda: len(rows(shop)) == 10, "the first page alone", 0.3)
+
+
+def test_second_sync_is_merged(start, shop, site):
+    """on_duplicate = replace: what is enqueued while one runs makes it run once more, so no change is lost."""
+    hold, stock = threading.Event(), {"n": 1}
+
+    def answer(request):
+        seen = stock["n"]
+        if len(hook.requests) == 1:
+            hold.wait(30)
+        return 200, {"items": [{"sku": "a", "quantity": seen}]}
+    hook = site(answer)
+    start()
+    payload = {"url": hook.url, "direction": "pull", "table": "inventory", "key": ["sku"]}
+    args = {"tenant_id": "acme", "unique_key": "sync:inventory", "on_duplicate": "replace"}
+    first = shop.enqueue("sync", payload, **args)
+    wait_until(lambda: hook.requests, "the first request")
+    stock["n"] = 2
+    assert shop.enqueue("sync", payload, **args) == shop.enqueue("sync", payload, **args) == first
+    hold.set()
+    wait_until(lambda: rows(shop) == {"a": 2}, "the second run")
+    shop.settle("sync")
+    assert len(hook.requests) == 2 and shop.one("SELECT count(*) FROM jobq.jobs") == 1
+
+
+def test_database_goes_away(start, shop, site):
+    """The handler's connections are ended in the middle: no try is burnt, rows are there once."""
+    pages = [items(n * 10, n * 10 + 10) for n in range(20)]
+    inner, ended = linked(pages), []
+
+    def answer(request):
+        if len(hook.requests) in (3, 6, 9):
+            ended.append(shop.one("SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'jobqd pool%') AS all_of_them"))
+        return inner(request)
+    hook = site(answer)
+    start(workers=1, max_retries=0)
+    row = shop.wait_job(pull(shop, hook.url), "completed", 60)
+    assert row["retry_count"] == 0 and len(rows(shop)) == 200 and len(ended) == 3 and all(ended)
