@@ -49,4 +49,4 @@ libhandlers_a_SOURCES = \
 	src/handlers/webhook.c \
 	src/handlers/webhook_answer.c src/handlers/webhook_answer.h \
 	src/handlers/webhook_sign.c src/handlers/webhook_sign.h
-EXTRA_DIST += docs/webhooks.md docs/email.md docs/decisions/smtp-transaction.md
+EXTRA_DIST += docs/sync.md docs/webhooks.md docs/email.md docs/decisions/smtp-transaction.md

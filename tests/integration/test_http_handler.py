@@ -2,11 +2,12 @@
 import base64
 import json
 import os
+import socket
 import subprocess
 import threading
 
 import pytest
-from harness import paths
+from harness import paths, procs
 from harness.wait import stays, wait_until
 
 OLD = "whsec_" + base64.b64encode(b"the old key, 28 bytes long..").decode()
@@ -253,12 +254,34 @@ def standardwebhooks(run_dir):
                           capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
-    def verify(secret, request, body=None):
+    def verify(secret, request, body=None):  # "good", or "bad" and why
         file = os.path.join(home, "request.json")
         with open(file, "w", encoding="utf-8") as f:
             json.dump({"body": body or request.body.decode(), "headers": {k.lower(): v for k, v in request.headers.items()}}, f)
         return subprocess.run(["node", "-e", VERIFY, secret, file], env=env, capture_output=True, text=True, timeout=60).stdout.strip()
+    verify.env = env
     return verify
+
+
+def test_the_receiver_of_the_manual(start, db, standardwebhooks):
+    """docs/webhooks.md shows a receiver: it runs, checks the signature, and answers for each job."""
+    with open(os.path.join(paths.SOURCE, "docs/webhooks.md"), encoding="utf-8") as f:
+        code = f.read().split("## A receiver")[1].split("```")[1]
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    process = procs.spawn(["node", "-e", code], env={**standardwebhooks.env, "SECRET": NEW, "PORT": str(port)})
+    try:
+        wait_until(lambda: socket.create_connection(("127.0.0.1", port), 1).close() is None, "the receiver to listen")
+        d = start(f"http://127.0.0.1:{port}/", secret=NEW)
+        row = db.wait_job(db.enqueue("hook", {"order": 17}, tenant_id="acme", type="paid"), "completed")
+        assert row["result"] == {"order": 17}
+        d.queue("hook", secret=OLD)
+        d.ctl("reload")
+        wait_until(lambda: "401" in (db.job(db.enqueue("hook", {"order": 18}))["error_message"] or "") or "401" in
+                   str(db.sql("SELECT error_message FROM jobq.jobs WHERE status = 'failed'")), "a wrong signature to be refused")
+    finally:
+        procs.end(process)
 
 
 @pytest.mark.parametrize("mode", ["batch", "single"])

@@ -4,6 +4,7 @@ import threading
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from harness.database import Database
 from harness.proxy import Proxy
 from harness.wait import stays, wait_until
 
@@ -424,3 +425,31 @@ def test_database_goes_away(start, shop, site):
     start(workers=1, max_retries=0)
     row = shop.wait_job(pull(shop, hook.url), "completed", 60)
     assert row["retry_count"] == 0 and len(rows(shop)) == 200 and len(ended) == 3 and all(ended)
+
+
+def test_another_database(daemon, db, pg, site):
+    """The table is in a database that is not the queue's: rows and position are one transaction there, the job is completed after it."""
+    other = Database(pg, db.name + "b").create()
+    try:
+        other.sql(TABLE)
+        hook = site(linked([items(0, 10), items(10, 20)]))
+        d = daemon(db, {"sync": {"handler": "sync", "tables": "inventory", "tenant_column": "store_id", "allow_private": "on", "workers": 1, "pool": "shop"}})
+        d.sections["pool shop"] = {"database": other.dsn()}
+        d.write()
+        d.start()
+        row = db.wait_job(pull(db, hook.url), "completed")
+        assert row["result"]["inserted"] == 20 and len(rows(other)) == 20 and other.one("SELECT count(*) FROM jobq.sync_state") == 1
+        assert db.one("SELECT count(*) FROM jobq.sync_state") == 0
+    finally:
+        other.drop()
+
+
+def test_no_position_can_be_kept(daemon, db, site, own_pg):
+    """A database without jobq: the job fails, and says what to do."""
+    own_pg.sql("CREATE DATABASE plain")
+    hook = site(lambda r: (200, {"items": []}))
+    d = daemon(db, {"sync": {"handler": "sync", "tables": "inventory", "tenant_column": "store_id", "allow_private": "on", "workers": 1, "pool": "shop"}})
+    d.sections["pool shop"] = {"database": own_pg.dsn("plain")}
+    d.write()
+    d.start()
+    assert "jobqctl migrate" in db.wait_job(pull(db, hook.url), "failed")["error_message"] and not hook.requests
