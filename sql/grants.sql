@@ -25,7 +25,7 @@ BEGIN
             GRANT EXECUTE ON FUNCTION jobq.installation_id, jobq.note_import_errors TO jobq_producer;
         END IF;
         IF to_regproc('jobq.cancel_key') IS NOT NULL THEN -- of migration 3
-            GRANT EXECUTE ON FUNCTION jobq.cancel_key TO jobq_producer;
+            GRANT EXECUTE ON FUNCTION jobq.cancel_key, jobq.complete_all TO jobq_producer;
         END IF;
     END IF;
     IF to_regrole('jobq_reader') IS NOT NULL THEN

@@ -255,7 +255,7 @@ coverage:
 	sh $(top_srcdir)/tests/unit/coverage.sh $(abs_builddir)
 
 EXTRA_DIST += .ci/run contrib/packages contrib/quickstart contrib/quickstart.sh docs/kannel.md docs/testing.md tests/run.sh tests/run tests/bench/run.sh
-EXTRA_DIST += tests/bench/bench.py tests/bench/measures.py tests/bench/stage.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault tests/programs
+EXTRA_DIST += tests/bench/bench.py tests/bench/measures.py tests/bench/stage.py tests/bench/tuned.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault tests/programs
 
 check_PROGRAMS += unit_argv
 unit_argv_SOURCES = tests/unit/test_argv.c
@@ -265,4 +265,9 @@ unit_argv_LDADD = libbase.a $(UNIT_LIBS)
 check_PROGRAMS += unit_exec
 unit_exec_SOURCES = tests/unit/test_exec.c
 unit_exec_CFLAGS = $(UNIT_CFLAGS)
-unit_exec_LDADD = libhandlers.a libshm.a libconf.a libbase.a $(UNIT_LIBS)
+unit_exec_LDADD = libhandlers.a libpg.a libshm.a libconf.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+
+check_PROGRAMS += unit_sql
+unit_sql_SOURCES = tests/unit/test_sql.c
+unit_sql_CFLAGS = $(UNIT_CFLAGS) $(PQ_CFLAGS)
+unit_sql_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)

@@ -243,7 +243,8 @@ struct shm_slot {
 	struct shm_cell doing;
 	shm_i64 beat_mono_ns;                   /* the event loop turned */
 	shm_u32 worked;                         /* it did its work at least once: the next start is immediate */
-	shm_u32 pad_worked;
+	shm_u32 batch_jobs;                     /* worker: jobs of the oldest batch that its handler has */
+	shm_i64 batch_since_ns;                 /* worker: when that batch was given to it; 0 = none */
 	shm_u64 sample_head;                    /* samples written so far; entry i is at i % SHM_SAMPLES */
 	struct shm_sample samples[SHM_SAMPLES];
 	struct shm_held held[SHM_HELD];

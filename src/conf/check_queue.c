@@ -150,6 +150,18 @@ static const char *header_problem(const char *lines)
 	return NULL;
 }
 
+/* schema.name, each an identifier of PostgreSQL */
+static void check_sql(const struct subject *s)
+{
+	const char *function = s->queue->k.function;
+	size_t schema = strcspn(function, "."), name = function[schema] == '.' ? strlen(function + schema + 1) : 0;
+
+	if (*function == '\0')
+		conf_errors_add(s->errors, s->set->where, "queue \"%s\" needs function, the function that gets its jobs, as schema.name", s->queue->name);
+	else if (schema == 0 || schema > 63 || name == 0 || name > 63 || strchr(function + schema + 1, '.') != NULL)
+		conf_errors_add(s->errors, conf_check_where(s->set, CONF_K_QUEUE_function), "function \"%.140s\" is not of the form schema.name", function);
+}
+
 static void check_http(const struct subject *s)
 {
 	const struct conf_queue_keys *k = &s->queue->k;
@@ -196,6 +208,8 @@ void conf_check_queue(const struct conf_queue *queue, const struct conf_set *set
 		check_sync(&s);
 	else if (strcmp(queue->k.handler, "import") == 0)
 		conf_check_import(queue, set, errors);
+	else if (strcmp(queue->k.handler, "sql") == 0)
+		check_sql(&s);
 	else if (strcmp(queue->k.handler, "exec") == 0)
 		conf_check_exec(queue, set, errors);
 	else if (strcmp(queue->k.handler, "email") == 0)

@@ -45,7 +45,7 @@ static int64_t prefetch_target(const struct queue *queue)
 	int64_t span = 2 * queue->claim_took_ns > PREFETCH_MIN_NS ? 2 * queue->claim_took_ns : PREFETCH_MIN_NS;
 	int64_t moment = (int64_t)(queue->jobs_per_s * (double)span / (double)NS_PER_S);
 	int64_t target = moment > two_batches ? moment : two_batches;
-	double limit = units_per_second(k->rate_limit);
+	double limit = pace_per_s(queue);
 	if (limit > 0 && (double)target > limit)
 		target = (int64_t)limit < 1 ? 1 : (int64_t)limit;
 	return target;
@@ -219,7 +219,7 @@ static void claim_queue(struct dispatcher *d, struct queue *queue)
 	int64_t room = claim_room(queue);
 	if (clock_mono_ns() < queue->claim_not_before_ns)
 		return;
-	if (queue->claiming || queue->paused || queue->gate_closed || queue->nworkers == 0 || !worth_a_claim(queue, room))
+	if (queue->claiming || queue->paused || receiver_shut(queue) || queue->nworkers == 0 || !worth_a_claim(queue, room))
 		return;
 	struct claim_call *call = xcalloc(1, sizeof *call);
 	call->d = d;

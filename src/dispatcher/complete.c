@@ -297,6 +297,8 @@ static size_t gather(struct dispatcher *d, struct call *calls[CALLS_MAX])
 		if (job->busy_until_ns > now)
 			continue;
 		int32_t expire_on;
+		if (job->doubt)
+			continue;
 		enum kind kind = kind_of(d, job, &expire_on);
 		if (expire_on && !leaf_there(d, leaf_of(expire_on))) {
 			leaf_make(d, expire_on);

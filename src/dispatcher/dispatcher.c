@@ -25,11 +25,10 @@
 #include "dispatcher/exceeded.h"
 #include "jobq/exit.h"
 #include "shm/cell.h"
-#include "shm/limit.h"
 
 #define BURY_NS (10 * NS_PER_MS)
 #define LIMITED_NS (50 * NS_PER_MS)
-#define LEARN_NS (250 * NS_PER_MS)
+#define LEARN_NS (100 * NS_PER_MS)
 #define LEAVE_NS (5 * NS_PER_S)
 #define LEASE_MARGIN 3 /* nothing begins with less than a third of the lease left */
 
@@ -93,8 +92,10 @@ static int64_t queue_wait(const struct dispatcher *d, struct queue *queue, int64
 		wait = sooner(wait, buffer_due_ns(&queue->buffer) - clock_mono_ns());
 	if (queue->buffer.entries > 0 && queue->slow_until_ns > 0)
 		wait = sooner(wait, LIMITED_NS);
-	if (queue->conf && queue->conf->k.rate_limit.count > 0 && queue->buffer.entries > 0)
+	if (queue->pace.in_force_ns > 0 && queue->buffer.entries > 0)
 		wait = sooner(wait, LIMITED_NS);
+	if (queue->receiver.breaker.state == BREAKER_SHUT)
+		wait = sooner(wait, breaker_next_ns(&queue->receiver.breaker) - clock_mono_ns());
 	return wait;
 }
 
@@ -148,6 +149,8 @@ static void step_leaving(struct dispatcher *d)
 	if (d->phase == PHASE_LEAVE)
 		return;
 	outcome_release_buffered(d, NULL, NULL);
+	for (size_t i = 0; i < d->nqueues; i++)
+		receiver_settle(&d->queues[i], true); /* nothing more will tell */
 	complete_pump(d);
 	if (!d->lease_ok || (complete_idle(d) && !claims_under_way(d) && d->phase == PHASE_RUN)) {
 		bool hand_over = d->jobs != NULL; /* jobs in workers: the next incarnation adopts them by our row */
@@ -183,17 +186,11 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the timer ---- */
 
-static void probe_gates(struct dispatcher *d, int64_t now)
+static void watch_receivers(struct dispatcher *d, void step(struct queue *queue))
 {
-	for (size_t i = 0; i < d->nqueues; i++) {
-		struct queue *queue = &d->queues[i];
-		if (!queue->gate_closed || now < queue->gate_until_ns)
-			continue;
-		queue->gate_closed = false;
-		queue->gate_probe = true;
-		atomic_store(&queue->shm->gate_closed, 0);
-		dispatcher_pump(d);
-	}
+	for (size_t i = 0; i < d->nqueues; i++)
+		if (d->queues[i].conf && d->queues[i].shm)
+			step(&d->queues[i]);
 }
 
 static void every_second(struct dispatcher *d, int64_t now)
@@ -204,6 +201,7 @@ static void every_second(struct dispatcher *d, int64_t now)
 	if (d->lease_ok && now >= d->lease_next_ns)
 		node_renew(d);
 	workers_second(d);
+	watch_receivers(d, receiver_second);
 	counts_publish(d);
 	trend_second(d);
 	exceeded_second(d);
@@ -226,7 +224,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	atomic_store(&d->child->slot->beat_mono_ns, now);
 	if (!TAILQ_EMPTY(&d->adopted))
 		workers_bury(d);
-	probe_gates(d, now);
+	watch_receivers(d, receiver_step);
 	learn_step(d);
 	exceeded_look(d);
 	roster_step(d);
@@ -294,15 +292,6 @@ static void on_lifeline(evutil_socket_t fd, short what, void *arg)
 
 /* ---- start ---- */
 
-static void start_limit(struct queue *queue)
-{
-	const struct conf_queue_keys *k = &queue->conf->k;
-	shm_limit_set(&queue->shm->limit, k->rate_limit, k->rate_burst > 0 ? k->rate_burst : 1);
-	atomic_store(&queue->shm->effective_interval_ns, atomic_load(&queue->shm->limit.interval_ns));
-	queue->gate_closed = atomic_load(&queue->shm->gate_closed) != 0; /* as the one before left it */
-	queue->gate_until_ns = atomic_load(&queue->shm->gate_until_mono_ns);
-}
-
 static void start_queue(struct dispatcher *d, struct queue *queue, const char *name)
 {
 	queue->d = d;
@@ -316,8 +305,10 @@ static void start_queue(struct dispatcher *d, struct queue *queue, const char *n
 	if (queue->conf)
 		learn_start(queue);
 	limit_start(queue);
-	if (queue->conf && queue->shm)
-		start_limit(queue);
+	if (queue->conf && queue->shm) {
+		receiver_start(queue);
+		pace_start(queue);
+	}
 }
 
 /* The queues of the configuration, and those that shared memory still has (draining after a reload). */

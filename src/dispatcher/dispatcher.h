@@ -27,6 +27,8 @@
 
 #include "base/buf.h"
 #include "conf/conf.h"
+#include "dispatcher/pace.h"
+#include "dispatcher/receiver.h"
 #include "jobq/child.h"
 #include "pg/conn.h"
 #include "queue/backlog.h"
@@ -34,6 +36,7 @@
 #include "queue/degrade.h"
 #include "queue/limits.h"
 #include "queue/tuner.h"
+#include "queue/waits.h"
 #include "shm/seg.h"
 #include "wire/stream.h"
 
@@ -100,11 +103,14 @@ struct job {
 	int charge;              /* BACK: retries that this outcome burns, 0 or 1 */
 	int new_crashes;         /* BACK: 0 = unchanged */
 	int64_t delay_us;        /* BACK: -1 = run_at stays */
+	bool doubt;              /* whether it is charged depends on others: receiver.c */
+	int64_t after_ns;        /* doubt: what its outcome said */
 	char *error, *result;    /* owned; NULL = none */
 	size_t error_len, result_len;
 	double run_ms;
 	TAILQ_ENTRY(job) link;   /* worker->jobs or d->adopted; then d->fates; then the round's list */
 	UT_hash_handle hh;
+	struct job *before;      /* an earlier claim of the same id whose end we have not seen yet; in no hash */
 	/* texts, in one allocation behind the struct */
 	const char *tenant, *type, *user_id, *payload, *prior; /* prior: the row's result, which an earlier attempt left */
 	uint32_t tenant_len, type_len, user_id_len, payload_len, prior_len;
@@ -138,8 +144,13 @@ struct queue {
 	struct buffer buffer;
 	struct tuner tuner;
 	struct degrade degrade;
+	struct receiver receiver;
+	struct pace pace;
 	struct limits limits;    /* of tenants and tiers: limit.c */
 	bool limited;            /* there are such */
+	struct waits waits;
+	uint64_t waits_added, waits_ended; /* what had arrived, and ended, a second ago */
+	unsigned buffer_level;   /* of its use, as the log knows it */
 	uint64_t decided;        /* decisions of the tuner that stand in shared memory */
 	uint64_t told_added, told_overflows; /* of the buffer's counts, those in shared memory */
 	int64_t batch_size;      /* in force: learn.c */
@@ -154,8 +165,6 @@ struct queue {
 	int64_t claim_sent_ns, claim_took_ns; /* smoothed duration */
 	double jobs_per_s;       /* smoothed rate of outcomes */
 	bool paused, pause_unstored; /* unstored: asked for here while the database was away */
-	bool gate_closed, gate_probe; /* the receiver refuses us; probe: one job is out to see */
-	int64_t gate_until_ns, gate_retry_ns;
 	uint64_t ended[60];      /* ended jobs by second, for throughput */
 	int64_t ended_second;
 	int64_t counted_pending, counted_scheduled, counted_held; /* last exact count */
@@ -214,7 +223,7 @@ struct dispatcher {
 	struct queue *queues;
 	size_t nqueues;
 	struct worker_list workers;
-	struct job *jobs;        /* hash by id */
+	struct job *jobs;        /* hash by id: the latest claim of each; see job.c */
 	struct claim *claims;    /* hash by token */
 	struct job_list adopted; /* ASSIGNED to a worker that has not said hello yet */
 	struct job_list fates;   /* ENDED, not yet in a round */
@@ -296,6 +305,7 @@ void claim_pump(struct dispatcher *d);
 void claim_read_row(const PGresult *res, int row, struct job_row *out); /* columns as sql/statements/claim.sql returns them */
 /* handout.c */
 void handout_pump(struct dispatcher *d);
+uint32_t handout_begun(const struct worker *worker);  /* jobs of it whose effect has begun, as its slot shows them */
 /* learn.c */
 void learn_start(struct queue *queue);
 void learn_step(struct dispatcher *d);                /* reads what finished batches tell */
@@ -319,6 +329,7 @@ void outcome_timed_out(struct dispatcher *d, struct job *job);
 void outcome_release(struct dispatcher *d, struct job *job);              /* to the database as it was */
 void outcome_release_buffered(struct dispatcher *d, const struct queue *queue, const char *tenant); /* NULL: of all queues, all tenants */
 void outcome_cancelled(struct dispatcher *d, struct job *job);
+void outcome_decided(struct dispatcher *d, struct job *job, bool excused); /* was in doubt */
 /* complete.c */
 void complete_add(struct dispatcher *d, struct job *job); /* job is ENDED and its fate is set */
 void complete_pump(struct dispatcher *d);

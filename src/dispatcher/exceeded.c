@@ -194,7 +194,7 @@ static void look_at_queue(struct queue *queue, int64_t now)
 	int64_t second = clock_real_us() / US_PER_S;
 	if (second == x->looked_s || now < x->not_before_ns || shm_limit_wait(&queue->shm->limit, now) <= 0)
 		return;
-	if (queue->paused || queue->gate_closed) /* that is what its jobs wait for */
+	if (queue->paused || receiver_shut(queue)) /* that is what its jobs wait for */
 		return;
 	turn_second(x, now / NS_PER_S);
 	if (look(queue) > 0) {

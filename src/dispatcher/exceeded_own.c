@@ -58,7 +58,7 @@ void exceeded_own_look(struct queue *queue, int64_t now_ns)
 {
 	const struct heap *bars = &queue->backlog.bars;
 	struct exceeded *x = queue->exceeded;
-	if (now_ns < x->bars_ns || queue->paused || queue->gate_closed)
+	if (now_ns < x->bars_ns || queue->paused || receiver_shut(queue))
 		return;
 	for (size_t i = 0; i < bars->len; i++)
 		exceeded_own(queue, HEAP_OWNER(bars->nodes[i], struct lane_tenant, bar)->name);

@@ -72,6 +72,7 @@ static void send_batch(struct worker *worker, struct buffer_item *const *items, 
 		assign(worker, job_of(items[i]), head.batch_id, alone, now_ns);
 	}
 	stream_end(worker->stream);
+	receiver_sent(worker->queue, job_of(items[0]));
 	worker->alone = alone;
 	counter_add(worker->queue, COUNTER_batches, 1);
 	atomic_store(&worker->queue->shm->batch_last, (uint32_t)n);
@@ -100,8 +101,7 @@ static struct worker *least_loaded(const struct queue *queue, bool idle_only)
 	return best;
 }
 
-/* Jobs of a worker whose effect has begun, as its slot shows them. */
-static uint32_t begun_of(const struct worker *worker)
+uint32_t handout_begun(const struct worker *worker)
 {
 	const struct shm_slot *slot = shm_slot_at(worker->d->child->shm, worker->slot);
 	uint32_t n = 0;
@@ -117,14 +117,14 @@ static uint32_t unbegun(const struct queue *queue)
 	uint32_t n = 0;
 	TAILQ_FOREACH(worker, queue->workers, link)
 		if (worker->queue == queue && worker->assigned > 0)
-			n += worker->assigned - begun_of(worker);
+			n += worker->assigned - handout_begun(worker);
 	return n;
 }
 
 /* A limited queue: what may lie in its workers, not yet sent. */
 static int64_t limited_room(const struct queue *queue)
 {
-	double limit = units_per_second(queue->conf->k.rate_limit);
+	double limit = pace_per_s(queue);
 	if (limit <= 0)
 		return INT64_MAX;
 	int64_t most = (int64_t)(limit / 2);
@@ -133,12 +133,12 @@ static int64_t limited_room(const struct queue *queue)
 	return most - unbegun(queue);
 }
 
-static int64_t batch_room(const struct queue *queue)
+static int64_t batch_room(struct queue *queue)
 {
 	int64_t room = queue->batch_size;
-	int64_t limited = limited_room(queue);
-	if (queue->gate_probe)
-		return queue->assigned > 0 ? 0 : 1;
+	int64_t limited = limited_room(queue), may = receiver_may(queue);
+	if (may < INT64_MAX)
+		return may;
 	if (limited == INT64_MAX)
 		return room;
 	int64_t fair = limited / (queue->nworkers ? queue->nworkers : 1); /* spread over the workers */
@@ -180,7 +180,7 @@ void handout_pump(struct dispatcher *d)
 		return;
 	for (size_t i = 0; i < d->nqueues; i++) {
 		struct queue *queue = &d->queues[i];
-		if (queue->conf && queue->shm && !queue->paused && !queue->gate_closed)
+		if (queue->conf && queue->shm && !queue->paused && receiver_may(queue) > 0)
 			handout_queue(queue);
 	}
 }

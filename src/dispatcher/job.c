@@ -3,6 +3,9 @@
  *
  * Runs in the dispatcher. Owns d->jobs (by id) and d->claims (by token). Invariant: a claim's `outstanding` is the number of
  * its job objects; when it reaches zero the token goes to d->dead_claims, and the next completion deletes its row.
+ *
+ * A row can be claimed again before we have seen how it ended: a handler's own transaction put it back (it was replaced meanwhile), or
+ * the answer that says so is still on its way. Then the new claim's object stands in the hash and has the earlier one behind it.
  */
 #include "config.h"
 
@@ -90,15 +93,35 @@ struct job *job_new(struct dispatcher *d, struct queue *queue, const struct job_
 	job->prior = keep(&at, row->prior, row->prior_len, &job->prior_len);
 	job->claim = claim_get(d, row->token);
 	job->claim->outstanding++;
+	HASH_FIND(hh, d->jobs, &job->id, sizeof job->id, job->before);
+	if (job->before)
+		HASH_DEL(d->jobs, job->before);
 	HASH_ADD(hh, d->jobs, id, sizeof job->id, job);
 	if (queue)
 		queue->in_flight++;
 	return job;
 }
 
+/* Out of the hash, or of the line behind the one that is in it. */
+static void forget(struct dispatcher *d, struct job *job)
+{
+	struct job *at;
+	HASH_FIND(hh, d->jobs, &job->id, sizeof job->id, at);
+	if (at == job) {
+		HASH_DEL(d->jobs, job);
+		if (job->before)
+			HASH_ADD(hh, d->jobs, id, sizeof job->id, job->before);
+		return;
+	}
+	while (at && at->before != job)
+		at = at->before;
+	if (at)
+		at->before = job->before;
+}
+
 void job_free(struct dispatcher *d, struct job *job)
 {
-	HASH_DEL(d->jobs, job);
+	forget(d, job);
 	limit_ended(job);
 	if (job->queue)
 		job->queue->in_flight--;
@@ -113,7 +136,9 @@ struct job *job_find(struct dispatcher *d, int64_t id, int64_t token)
 {
 	struct job *job;
 	HASH_FIND(hh, d->jobs, &id, sizeof id, job);
-	return job && job->token == token ? job : NULL;
+	while (job && job->token != token)
+		job = job->before;
+	return job;
 }
 
 void job_unassign(struct dispatcher *d, struct job *job)

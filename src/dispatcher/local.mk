@@ -17,6 +17,8 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/limit.c src/dispatcher/limit.h \
 	src/dispatcher/node.c \
 	src/dispatcher/outcome.c \
+	src/dispatcher/pace.c src/dispatcher/pace.h \
+	src/dispatcher/receiver.c src/dispatcher/receiver.h \
 	src/dispatcher/recover.c \
 	src/dispatcher/roster.c src/dispatcher/roster.h \
 	src/dispatcher/sweep.c \

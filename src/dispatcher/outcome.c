@@ -23,7 +23,6 @@
 #include "shm/hist.h"
 #include "wire/msg.h"
 
-#define SNOOZE_DEFAULT_NS (5 * NS_PER_S)
 #define CRASHES_FATAL 3 /* once among others, then twice alone */
 #define KILLS_FATAL 6   /* the same when SIGKILL ended it: a person, or the kernel for want of memory, which may be the job's doing */
 
@@ -49,22 +48,32 @@ static void set_error_text(struct job *job, const char *text)
 
 /* ---- fates ---- */
 
-static void finish(struct dispatcher *d, struct job *job, enum end_status end)
+static void set_finish(struct job *job, enum end_status end)
 {
 	job->fate = FATE_FINISH;
 	job->end = end;
+}
+
+static void finish(struct dispatcher *d, struct job *job, enum end_status end)
+{
+	set_finish(job, end);
 	complete_add(d, job);
 }
 
-static void back(struct dispatcher *d, struct job *job, int64_t delay_us, int charge)
+static void set_back(struct job *job, int64_t delay_us, int charge)
 {
 	if (job->cancel) {
-		finish(d, job, END_CANCELLED);
+		set_finish(job, END_CANCELLED);
 		return;
 	}
 	job->fate = FATE_BACK;
 	job->delay_us = delay_us;
 	job->charge = charge;
+}
+
+static void back(struct dispatcher *d, struct job *job, int64_t delay_us, int charge)
+{
+	set_back(job, delay_us, charge);
 	complete_add(d, job);
 }
 
@@ -81,11 +90,12 @@ static int max_retries(const struct job *job)
 	return job->max_retries >= 0 ? job->max_retries : 3;
 }
 
-static void retry(struct dispatcher *d, struct job *job, int64_t after_ns)
+/* Another try, if one is left. */
+static void set_retry(struct dispatcher *d, struct job *job, int64_t after_ns)
 {
 	static const struct backoff fallback = {BACKOFF_FIXED, 10 * NS_PER_S, 10 * NS_PER_S};
 	if (job->retry_count >= max_retries(job)) {
-		finish(d, job, END_FAILED);
+		set_finish(job, END_FAILED);
 		return;
 	}
 	struct backoff backoff = job->queue && job->queue->conf ? job->queue->conf->k.retry_backoff : fallback;
@@ -93,16 +103,39 @@ static void retry(struct dispatcher *d, struct job *job, int64_t after_ns)
 		after_ns = retry_delay_ns(backoff, job->retry_count + 1, dispatcher_random(d));
 	if (job->queue)
 		counter_add(job->queue, COUNTER_retried, 1);
-	back(d, job, after_ns / NS_PER_US, 1);
+	set_back(job, after_ns / NS_PER_US, 1);
 }
 
-static void snooze(struct dispatcher *d, struct job *job, int64_t after_ns)
+/* The same try, later. */
+static void set_again(struct job *job, enum jobq_cause cause, int64_t after_ns)
 {
 	if (job->queue)
 		counter_add(job->queue, COUNTER_snoozed, 1);
-	if (job->queue && job->queue->gate_closed && after_ns <= job->queue->gate_retry_ns)
-		after_ns = 0; /* it waits for the gate, not for a time of its own */
-	back(d, job, (after_ns < 0 ? SNOOZE_DEFAULT_NS : after_ns) / NS_PER_US, 0);
+	if (job->queue && job->queue->conf && job->queue->shm)
+		after_ns = receiver_wait_ns(job->queue, cause, after_ns);
+	set_back(job, (after_ns < 0 ? NS_PER_S : after_ns) / NS_PER_US, 0);
+}
+
+static void retry(struct dispatcher *d, struct job *job, enum jobq_cause cause, int64_t after_ns)
+{
+	enum receiver_verdict verdict = job->queue && job->queue->conf && job->queue->shm ? receiver_judge(job->queue, job, cause) : RECEIVER_CHARGE;
+	if (verdict == RECEIVER_CHARGE) {
+		set_retry(d, job, after_ns);
+	} else if (verdict == RECEIVER_EXCUSE) {
+		set_again(job, cause, after_ns);
+	} else {
+		job->fate = FATE_BACK;
+		job->doubt = true;
+		job->after_ns = after_ns;
+		receiver_doubted(job->queue);
+	}
+	complete_add(d, job);
+}
+
+static void snooze(struct dispatcher *d, struct job *job, enum jobq_cause cause, int64_t after_ns)
+{
+	set_again(job, cause, after_ns);
+	complete_add(d, job);
 }
 
 /* It, or one of those beside it, broke what handled them: alone it will show. */
@@ -121,12 +154,12 @@ static bool holds_uncertain(const struct job *job)
 	return handler && (handler->flags & JOBQ_HANDLER_OUTSIDE) && job->queue->conf->k.on_uncertain == CONF_ON_UNCERTAIN_HOLD;
 }
 
-static void uncertain(struct dispatcher *d, struct job *job, int64_t after_ns)
+static void uncertain(struct dispatcher *d, struct job *job, enum jobq_cause cause, int64_t after_ns)
 {
 	if (!job->queue || !job->queue->conf || job->queue->conf->k.on_uncertain == CONF_ON_UNCERTAIN_HOLD)
 		hold(d, job);
 	else
-		retry(d, job, after_ns);
+		retry(d, job, cause, after_ns);
 }
 
 /* ---- what was seen of it ---- */
@@ -154,12 +187,14 @@ static void log_outcome(struct dispatcher *d, const struct job *job, const char 
 	log_job(bad ? LOG_L_WARN : LOG_L_INFO, &line, "job");
 }
 
-/* The probe came through: the receiver takes us again. */
-static void gate_opens(struct queue *queue)
+void outcome_decided(struct dispatcher *d, struct job *job, bool excused)
 {
-	queue->gate_probe = false;
-	queue->gate_retry_ns = 0;
-	log_info("queue %s: gate open, its receiver accepts us again", queue->name);
+	job->doubt = false;
+	if (excused)
+		set_again(job, JOBQ_CAUSE_DOWN, job->after_ns);
+	else
+		set_retry(d, job, job->after_ns);
+	log_outcome(d, job, "retry");
 }
 
 static void unstarted_or_cancelled(struct dispatcher *d, struct job *job, enum jobq_outcome_kind kind)
@@ -194,16 +229,17 @@ void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome 
 		job->result = xstrndup(m->result.text, m->result.len);
 		job->result_len = m->result.len;
 	}
-	if (job->queue && job->queue->gate_probe && kind != OUTCOME_SNOOZE)
-		gate_opens(job->queue);
+	enum jobq_cause cause = (enum jobq_cause)m->cause;
+	if (job->queue && job->queue->conf && job->queue->shm)
+		receiver_outcome(job->queue, job, m);
 	if (kind == OUTCOME_DONE)
 		finish(d, job, END_COMPLETED);
 	else if (kind == OUTCOME_RETRY)
-		retry(d, job, m->after_ns);
+		retry(d, job, cause, m->after_ns);
 	else if (kind == OUTCOME_SNOOZE)
-		snooze(d, job, m->after_ns);
+		snooze(d, job, cause, m->after_ns);
 	else if (kind == OUTCOME_UNCERTAIN)
-		uncertain(d, job, m->after_ns);
+		uncertain(d, job, cause, m->after_ns);
 	else if (kind == OUTCOME_SUSPECT)
 		suspect(d, job);
 	else if (kind == OUTCOME_FAIL)
@@ -213,7 +249,8 @@ void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome 
 		job->end = END_COMPLETED;
 		complete_add(d, job);
 	}
-	log_outcome(d, job, outcome_names[kind]);
+	if (!job->doubt)
+		log_outcome(d, job, outcome_names[kind]);
 }
 
 /* ---- what nobody said ---- */
@@ -261,7 +298,7 @@ void outcome_timed_out(struct dispatcher *d, struct job *job)
 	if (holds_uncertain(job))
 		hold(d, job);
 	else
-		retry(d, job, -1);
+		retry(d, job, JOBQ_CAUSE_NONE, -1);
 	log_outcome(d, job, "retry");
 }
 

@@ -18,8 +18,12 @@
 #include "shm/cell.h"
 #include "shm/held.h"
 
+struct claim_ref {
+	int64_t id, token; /* both: a slot may still show the claim before */
+};
+
 struct held_at { /* where a job stands in shared memory */
-	int64_t id, token;
+	struct claim_ref ref;
 	uint32_t slot, generation;
 	UT_hash_handle hh;
 };
@@ -37,15 +41,15 @@ static struct held_at *read_slots(const struct dispatcher *d)
 			struct held held;
 			if (!shm_held_read(slot, i, &held))
 				continue;
-			HASH_FIND(hh, all, &held.id, sizeof held.id, entry);
+			const struct claim_ref ref = {.id = held.id, .token = held.token};
+			HASH_FIND(hh, all, &ref, sizeof ref, entry);
 			if (entry)
 				continue;
 			entry = xcalloc(1, sizeof *entry);
-			entry->id = held.id;
-			entry->token = held.token;
+			entry->ref = ref;
 			entry->slot = s;
 			entry->generation = atomic_load(&slot->generation);
-			HASH_ADD(hh, all, id, sizeof entry->id, entry);
+			HASH_ADD(hh, all, ref, sizeof entry->ref, entry);
 		}
 	}
 	return all;
@@ -74,7 +78,7 @@ static void take_row(struct dispatcher *d, const struct held_at *held, const PGr
 	claim_read_row(res, row, &r);
 	struct queue *queue = dispatcher_queue(d, pg_get_text(res, row, COL_QUEUE, NULL));
 	struct job *job = job_new(d, queue, &r);
-	if (!held || held->token != r.token) {
+	if (!held) {
 		if (queue)
 			counter_add(queue, COUNTER_rescued, 1);
 		outcome_release(d, job);
@@ -100,8 +104,8 @@ static void rows_answer(void *arg, const struct pg_result *result)
 	struct held_at *all = read_slots(d), *held;
 	int rows = PQntuples(result->res);
 	for (int row = 0; row < rows; row++) {
-		int64_t id = pg_get_int8(result->res, row, 1);
-		HASH_FIND(hh, all, &id, sizeof id, held);
+		const struct claim_ref ref = {.id = pg_get_int8(result->res, row, 1), .token = pg_get_int8(result->res, row, 0)};
+		HASH_FIND(hh, all, &ref, sizeof ref, held);
 		take_row(d, held, result->res, row);
 	}
 	free_slots(all);

@@ -54,9 +54,9 @@ static void add_pause(struct queue *queue, json_t *reasons)
 static void add_gate(struct dispatcher *d, struct queue *queue, json_t *reasons)
 {
 	char reason[SHM_CELL_TEXT], until[32];
-	if (!queue->gate_closed && !queue->gate_probe)
+	if (queue->receiver.breaker.state == BREAKER_OPEN)
 		return;
-	add(reasons, "gate", at_real(until, queue->gate_until_ns / NS_PER_US + d->real_minus_mono_us), "the receiver refuses this queue: %s",
+	add(reasons, "gate", at_real(until, queue->receiver.breaker.until_ns / NS_PER_US + d->real_minus_mono_us), "the gate of the queue's receiver is shut: %s",
 	    shm_cell_get(&queue->shm->gate_reason, reason));
 }
 

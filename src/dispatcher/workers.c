@@ -182,30 +182,14 @@ static void on_progress(struct worker *worker, struct rd *body)
 	job->progress_new = true;
 }
 
-/* Once the receiver takes a probe's job, handout.c goes on as before (outcome.c opens the gate). */
 static void on_gate(struct worker *worker, struct rd *body)
 {
 	struct msg_gate m;
 	char reason[SHM_CELL_TEXT];
-	struct queue *queue = worker->queue;
-	if (!msg_get_gate(body, &m))
+	if (!msg_get_gate(body, &m) || !worker->queue->conf)
 		return;
 	text_clean(reason, sizeof reason, m.reason.text, m.reason.len);
-	int64_t wait = queue->gate_closed ? queue->gate_retry_ns : queue->gate_retry_ns * 2; /* what was under way together is one refusal */
-	if (wait < m.retry_ns)
-		wait = m.retry_ns;
-	if (wait > 300 * NS_PER_S)
-		wait = 300 * NS_PER_S;
-	if (!queue->gate_closed)
-		log_error("queue %s: gate closed, its receiver refuses us: %s (tried again in %lld s)", queue->name, reason,
-		          (long long)(wait / NS_PER_S));
-	queue->gate_retry_ns = wait;
-	queue->gate_until_ns = clock_mono_ns() + wait;
-	queue->gate_closed = true;
-	queue->gate_probe = false;
-	shm_cell_set(&queue->shm->gate_reason, reason);
-	atomic_store(&queue->shm->gate_until_mono_ns, queue->gate_until_ns);
-	atomic_store(&queue->shm->gate_closed, 1);
+	receiver_gate(worker->queue, m.retry_ns, reason);
 }
 
 static void on_frame(void *arg, const struct wire_head *head, struct rd body)

@@ -109,18 +109,24 @@ static const char *dialect_read_after(const json_t *in, int64_t *after_ns)
 	return NULL;
 }
 
+bool dialect_outcome_kind(const char *word, enum jobq_outcome_kind *kind)
+{
+	for (size_t i = 0; word != NULL && i < sizeof dialect_outcomes / sizeof dialect_outcomes[0]; i++)
+		if (strcmp(word, dialect_outcomes[i].text) == 0) {
+			*kind = dialect_outcomes[i].kind;
+			return true;
+		}
+	return false;
+}
+
 const char *dialect_read_outcome(const json_t *in, struct dialect_outcome *out)
 {
 	const char *word = json_string_value(json_object_get(in, "outcome"));
 	const json_t *error = json_object_get(in, "error"), *result = json_object_get(in, "result");
-	size_t i = 0, n = sizeof dialect_outcomes / sizeof dialect_outcomes[0];
 
 	*out = (struct dialect_outcome){.o.after_ns = -1};
-	while (word != NULL && i < n && strcmp(word, dialect_outcomes[i].text) != 0)
-		i++;
-	if (word == NULL || i == n)
+	if (!dialect_outcome_kind(word, &out->o.kind))
 		return "has no \"outcome\" that is one of done, retry, snooze, fail, uncertain, committed";
-	out->o.kind = dialect_outcomes[i].kind;
 	if (json_is_string(error)) {
 		out->o.error = json_string_value(error);
 		out->o.error_len = json_string_length(error);

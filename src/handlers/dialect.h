@@ -22,6 +22,7 @@ struct dialect_outcome {
 	struct jobq_outcome o; /* error points into the object that was read, result to `result` */
 	char *result;          /* free it */
 };
+bool dialect_outcome_kind(const char *word, enum jobq_outcome_kind *kind); /* false: it is none */
 /* NULL, or what is wrong with it, fit to follow "the answer "; unknown keys are passed over. */
 const char *dialect_read_outcome(const json_t *in, struct dialect_outcome *out);
 /* The "id" of an object, text or number; -1: it has none. */

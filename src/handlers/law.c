@@ -5,8 +5,8 @@
  * certainly had no effect, it fails only if the receiver says that it never will have one, and everything in between is
  * uncertain, which the queue's on_uncertain decides. What is the receiver's mood and not the job's fault burns no try.
  *
- * Waits without a Retry-After grow from 1 s (gate: 5 s) by doubling, to 1 min (gate: 5 min); an accepted job starts them
- * afresh. Ten requests that were under way together make one step, not ten.
+ * Waits of the gate grow from 5 s by doubling to 5 min; an accepted job starts them afresh. Ten requests that were under way together
+ * make one step, not ten. A snooze lasts as long as the receiver says, or as the queue does.
  */
 #include "config.h"
 
@@ -14,8 +14,6 @@
 
 #include "base/clock.h"
 
-#define SNOOZE_FIRST_NS NS_PER_S
-#define SNOOZE_MAX_NS (60 * NS_PER_S)
 #define GATE_FIRST_NS (5 * NS_PER_S)
 #define GATE_MAX_NS (300 * NS_PER_S)
 
@@ -30,11 +28,9 @@ static int64_t law_grow(struct law_wait *w, int64_t first, int64_t max, int64_t 
 	return w->until_ns - now_ns > first ? w->until_ns - now_ns : first;
 }
 
-int64_t law_snooze(const struct http_reply *reply, struct law_pace *pace, int64_t now_ns)
+int64_t law_snooze(const struct http_reply *reply)
 {
-	if (reply->retry_after_ns > 0)
-		return reply->retry_after_ns;
-	return law_grow(&pace->snooze, SNOOZE_FIRST_NS, SNOOZE_MAX_NS, now_ns);
+	return reply->retry_after_ns > 0 ? reply->retry_after_ns : -1;
 }
 
 int64_t law_gate_ns(struct law_pace *pace, int64_t now_ns)
@@ -46,13 +42,13 @@ static struct law law_status(const struct http_reply *reply, struct law_pace *pa
 {
 	switch (reply->status) {
 	case 408: case 425: case 429:
-		return (struct law){.verdict = LAW_SNOOZE, .after_ns = law_snooze(reply, pace, now_ns)};
+		return (struct law){.verdict = LAW_SNOOZE, .after_ns = law_snooze(reply)};
 	case 401: case 403: case 407:
 		return (struct law){.verdict = LAW_GATE, .after_ns = law_gate_ns(pace, now_ns)};
 	case 500:
 		return (struct law){.verdict = LAW_RETRY, .after_ns = -1};
 	case 503:
-		return (struct law){.verdict = LAW_RETRY, .after_ns = reply->retry_after_ns > 0 ? reply->retry_after_ns : -1};
+		return (struct law){.verdict = law_snooze(reply) > 0 ? LAW_SNOOZE : LAW_RETRY, .after_ns = law_snooze(reply)};
 	default:
 		break;
 	}
@@ -65,6 +61,8 @@ static struct law law_status(const struct http_reply *reply, struct law_pace *pa
 
 enum jobq_cause law_cause(const struct http_reply *reply)
 {
+	if (reply->reach == HTTP_NOT_SENT)
+		return JOBQ_CAUSE_UNREACHED;
 	if (reply->reach != HTTP_ANSWERED || reply->status >= 500 || reply->status == 408)
 		return JOBQ_CAUSE_DOWN;
 	return reply->status == 429 ? JOBQ_CAUSE_REFUSED : JOBQ_CAUSE_NONE;

@@ -21,18 +21,17 @@ struct law_wait {
 	int64_t until_ns; /* replies before it belong to the wait that is under way */
 };
 struct law_pace {
-	struct law_wait snooze, gate;
+	struct law_wait gate;
 };
 
 struct law {
 	enum law_verdict verdict;
-	int64_t after_ns; /* SNOOZE, GATE, RETRY; -1: as the queue's backoff says */
+	int64_t after_ns; /* SNOOZE, GATE, RETRY; -1: as the queue says */
 	enum jobq_cause cause;
 };
 
 enum jobq_cause law_cause(const struct http_reply *reply);
-/* How long to wait for a receiver that gave no time of its own; steps on. */
-int64_t law_snooze(const struct http_reply *reply, struct law_pace *pace, int64_t now_ns);
+int64_t law_snooze(const struct http_reply *reply); /* its Retry-After; -1: it gave none */
 struct law law_judge(const struct http_reply *reply, struct law_pace *pace, int64_t now_ns);
 /* How long the gate stays closed this time; for receivers that are not judged by HTTP. */
 int64_t law_gate_ns(struct law_pace *pace, int64_t now_ns);

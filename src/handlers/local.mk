@@ -44,6 +44,10 @@ libhandlers_a_SOURCES = \
 	src/handlers/sync_page.c src/handlers/sync_page.h \
 	src/handlers/sync_plan.c src/handlers/sync_plan.h \
 	src/handlers/sync_spec.c src/handlers/sync_spec.h \
+	src/handlers/sql.c \
+	src/handlers/sql_law.c src/handlers/sql_law.h \
+	src/handlers/sql_run.c src/handlers/sql_run.h \
+	src/handlers/sql_said.c src/handlers/sql_said.h \
 	src/handlers/template.c src/handlers/template.h \
 	src/handlers/url.c src/handlers/url.h \
 	src/handlers/webhook.c \

@@ -4,7 +4,7 @@
 
 #include "jobq/handler.h"
 
-extern const struct jobq_handler handler_email, handler_exec, handler_import, handler_null, handler_sleep, handler_sms, handler_sync,
+extern const struct jobq_handler handler_email, handler_exec, handler_import, handler_null, handler_sleep, handler_sms, handler_sql, handler_sync,
 	handler_webhook;
 
 #endif

@@ -46,7 +46,6 @@ struct webhook {
 	struct http *http;
 	struct headers *headers;
 	struct webhook_keys keys;
-	struct law_pace pace;
 	struct event *flush;
 	struct posts open, sent;
 	size_t under_way;
@@ -122,13 +121,11 @@ static void webhook_free_post(struct post *post)
 		event_active(h->flush, EV_TIMEOUT, 0);
 }
 
-/* Ends every job of the post. The request's cause is told once. */
+/* Ends every job of the post. Each tells the cause: what an outage did to its neighbours is not their fault either. */
 static void webhook_end_all(struct post *post, struct jobq_outcome o)
 {
-	for (size_t i = 0; i < post->n; i++) {
+	for (size_t i = 0; i < post->n; i++)
 		jobq_end(post->jobs[i], &o);
-		o.cause = JOBQ_CAUSE_NONE;
-	}
 	webhook_free_post(post);
 }
 
@@ -159,7 +156,7 @@ static void webhook_done(void *arg, const struct http_reply *reply)
 	struct post *post = arg;
 	struct webhook_answer a;
 
-	webhook_answer_read(&a, reply, &post->hook->pace, clock_mono_ns());
+	webhook_answer_read(&a, reply);
 	if (a.gate) {
 		jobq_gate(post->jobs[0], a.all.after_ns, buf_str(&a.why));
 		a.all.after_ns = 0; /* they wait for the gate alone */

@@ -75,27 +75,26 @@ static void webhook_accepted(struct webhook_answer *a, const struct http_reply *
 	a->document = NULL;
 }
 
-static void webhook_refused(struct webhook_answer *a, const struct http_reply *reply, struct law_pace *pace, int64_t now_ns)
+static void webhook_refused(struct webhook_answer *a, const struct http_reply *reply)
 {
 	webhook_reason(reply, &a->why);
 	if (reply->status == 429 || (reply->status == 503 && reply->retry_after_ns >= 0)) {
 		a->all.kind = OUTCOME_SNOOZE;
-		a->all.after_ns = law_snooze(reply, pace, now_ns);
+		a->all.after_ns = law_snooze(reply);
 	} else {
 		a->all.kind = reply->status == 408 || reply->status >= 500 ? OUTCOME_RETRY : OUTCOME_FAIL;
 	}
 }
 
-void webhook_answer_read(struct webhook_answer *a, const struct http_reply *reply, struct law_pace *pace, int64_t now_ns)
+void webhook_answer_read(struct webhook_answer *a, const struct http_reply *reply)
 {
 	*a = (struct webhook_answer){.all.after_ns = -1, .cause = reply->not_public ? JOBQ_CAUSE_NONE : law_cause(reply)};
 	if (reply->reach != HTTP_ANSWERED) {
 		webhook_unanswered(a, reply);
 	} else if (reply->status >= 200 && reply->status < 300) {
-		law_accepted(pace);
 		webhook_accepted(a, reply);
 	} else {
-		webhook_refused(a, reply, pace, now_ns);
+		webhook_refused(a, reply);
 	}
 }
 

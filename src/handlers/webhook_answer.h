@@ -20,7 +20,7 @@ struct webhook_answer {
 	struct buf why;            /* empty: nothing is wrong */
 };
 
-void webhook_answer_read(struct webhook_answer *a, const struct http_reply *reply, struct law_pace *pace, int64_t now_ns);
+void webhook_answer_read(struct webhook_answer *a, const struct http_reply *reply);
 /* Of a document: job ids[i]'s own object into said[i], NULL where it has none; of several the first counts. */
 void webhook_answer_find(const struct webhook_answer *a, const int64_t *ids, size_t n, const json_t **said);
 /* What an object, or its absence, says of its job. NULL, or why the job has to be tried again. */

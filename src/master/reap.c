@@ -124,7 +124,7 @@ static void bury(struct master *m, struct proc *proc, int status)
 	write_obituary(m, proc, &o, slot);
 	unsigned programs = shm_program_kill(slot);
 	if (programs > 0)
-		log_info("killed the process groups of the %u programs that it had started", programs);
+		log_info("programs that it had started, killed with all of their processes: %u", programs);
 	if (seat != NULL) {
 		if (seat->next == proc) {
 			seat->next = NULL; /* the old one works on */

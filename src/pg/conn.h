@@ -42,6 +42,7 @@ struct pg_result {
 	PGresult *res;        /* PG_OK: rows in binary format unless asked for text; freed after the callback. Else may be NULL */
 	const char *error;    /* primary message, cleaned, never with values; "" when OK */
 	char sqlstate[6];
+	bool inside;          /* an error that was raised within a function, not by the statement itself */
 };
 typedef void pg_done(void *arg, const struct pg_result *result);
 

@@ -144,6 +144,7 @@ void conn_io_note_failure(struct request *r, const PGresult *res)
 	text_clean(r->error, sizeof r->error, message, strlen(message));
 	r->result.status = pg_error_class(state);
 	text_copy(r->result.sqlstate, sizeof r->result.sqlstate, state == NULL ? "" : state);
+	r->result.inside = PQresultErrorField(res, PG_DIAG_CONTEXT) != NULL;
 	r->fatal = state == NULL || field_is(res, PG_DIAG_SEVERITY_NONLOCALIZED, "FATAL") || field_is(res, PG_DIAG_SEVERITY_NONLOCALIZED, "PANIC");
 	if (r->fatal)
 		r->result.status = PG_LOST;

@@ -11,12 +11,18 @@ void breaker_init(struct breaker *b)
 	*b = (struct breaker){.state = BREAKER_OPEN, .wait_ns = BREAKER_FIRST_NS};
 }
 
-static void shut(struct breaker *b, int64_t until_ns)
+static void shut(struct breaker *b, int64_t until_ns, int64_t now_ns)
 {
 	b->state = BREAKER_SHUT;
+	b->shut_ns = now_ns;
 	b->until_ns = until_ns;
 	b->probing = false;
 	b->trips++;
+}
+
+static void lengthen(struct breaker *b)
+{
+	b->wait_ns = b->wait_ns * 2 < BREAKER_MOST_NS ? b->wait_ns * 2 : BREAKER_MOST_NS;
 }
 
 bool breaker_failed(struct breaker *b, uint32_t in_flight, int64_t now_ns)
@@ -27,8 +33,8 @@ bool breaker_failed(struct breaker *b, uint32_t in_flight, int64_t now_ns)
 	b->failures++;
 	if (b->state == BREAKER_OPEN && (b->cohorts < BREAKER_COHORTS || b->failures < BREAKER_LEAST))
 		return false;
-	shut(b, now_ns + b->wait_ns);
-	b->wait_ns = b->wait_ns * 2 < BREAKER_MOST_NS ? b->wait_ns * 2 : BREAKER_MOST_NS;
+	shut(b, now_ns + b->wait_ns, now_ns);
+	lengthen(b);
 	return true;
 }
 
@@ -38,7 +44,7 @@ bool breaker_succeeded(struct breaker *b)
 	if (b->state == BREAKER_SHUT)
 		return false;
 	bool changed = b->state != BREAKER_OPEN;
-	*b = (struct breaker){.state = BREAKER_OPEN, .wait_ns = BREAKER_FIRST_NS, .trips = b->trips};
+	*b = (struct breaker){.state = BREAKER_OPEN, .wait_ns = BREAKER_FIRST_NS, .shut_ns = b->shut_ns, .trips = b->trips};
 	return changed;
 }
 
@@ -48,9 +54,19 @@ bool breaker_retry_after(struct breaker *b, int64_t until_ns, int64_t now_ns)
 		return false;
 	bool changed = b->state != BREAKER_SHUT;
 	if (changed)
-		shut(b, until_ns);
+		shut(b, until_ns, now_ns);
 	b->until_ns = until_ns;
 	return changed;
+}
+
+/* Many jobs under way bring the same refusal: one of them counts. */
+bool breaker_refused(struct breaker *b, int64_t least_ns, int64_t now_ns)
+{
+	if (b->state == BREAKER_SHUT)
+		return false;
+	shut(b, now_ns + (least_ns > b->wait_ns ? least_ns : b->wait_ns), now_ns);
+	lengthen(b);
+	return true;
 }
 
 int64_t breaker_may(struct breaker *b, int64_t now_ns)

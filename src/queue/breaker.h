@@ -8,8 +8,8 @@
  *     OPEN --trip--> SHUT (1 s, then doubling to 60 s) --time--> PROBE (one job alone) --success--> OPEN
  *                      ^------------------ failure ------------------'
  *
- * (OPEN: jobs flow.) An answer with Retry-After shuts it until then and does not lengthen the next wait. Shut, no job is handed out,
- * so an outage burns no attempts.
+ * (OPEN: jobs flow.) An answer with Retry-After shuts it until then and does not lengthen the next wait; one that refuses all of us
+ * (wrong credentials) shuts it for as long as the handler says, at least, and does. Shut, no job is handed out.
  */
 #ifndef JOBQ_QUEUE_BREAKER_H
 #define JOBQ_QUEUE_BREAKER_H
@@ -30,7 +30,7 @@ struct breaker {
 	double cohorts;      /* failed rounds in a row */
 	uint32_t failures;
 	bool probing;        /* the probe is out */
-	int64_t until_ns, wait_ns;
+	int64_t shut_ns, until_ns, wait_ns; /* shut_ns: when it was shut last; 0 = never */
 	uint64_t trips;
 };
 
@@ -39,6 +39,7 @@ void breaker_init(struct breaker *b);
 bool breaker_failed(struct breaker *b, uint32_t in_flight, int64_t now_ns);
 bool breaker_succeeded(struct breaker *b);
 bool breaker_retry_after(struct breaker *b, int64_t until_ns, int64_t now_ns);
+bool breaker_refused(struct breaker *b, int64_t least_ns, int64_t now_ns);
 /* How many jobs may go now: INT64_MAX, 1 (the probe) or 0. */
 int64_t breaker_may(struct breaker *b, int64_t now_ns);
 void breaker_probe_sent(struct breaker *b);

@@ -15,15 +15,18 @@
 #define NEAR 0.9
 #define LATENCY_TIMES 2.0
 #define LATENCY_LEAST_NS (20.0 * (double)NS_PER_MS) /* a rise below that is noise */
-#define LATENCY_SEEN 16u
+#define BASE_OVER 1024u
+#define RECENT_OVER 32u
+#define RATE_LEAST 2.0 /* a second: below it a limit is not worth finding */
+#define TURN_NS (NS_PER_S * 9 / 10) /* a second, called by a timer that may be early */
 
-void rate_init(struct rate *r, double limit_per_s, int64_t now_ns)
+void rate_init(struct rate_state *r, double limit_per_s, int64_t now_ns)
 {
-	*r = (struct rate){.limit = limit_per_s, .effective = limit_per_s, .ceiling = limit_per_s, .raised_ns = now_ns,
-		.cut_ns = now_ns - RATE_CALM_NS};
+	*r = (struct rate_state){.limit = limit_per_s, .effective = limit_per_s, .ceiling = limit_per_s, .raised_ns = now_ns,
+		.cut_ns = now_ns - RATE_CALM_NS, .halved_ns = now_ns};
 }
 
-void rate_set_limit(struct rate *r, double limit_per_s)
+void rate_set_limit(struct rate_state *r, double limit_per_s)
 {
 	bool was_full = r->effective >= r->ceiling;
 	r->limit = r->ceiling = limit_per_s;
@@ -31,49 +34,89 @@ void rate_set_limit(struct rate *r, double limit_per_s)
 		r->effective = limit_per_s;
 }
 
-static bool cut(struct rate *r, double factor, double sent_per_s, int64_t now_ns)
+void rate_resume(struct rate_state *r, double effective_per_s, int64_t now_ns)
 {
-	if (now_ns - r->cut_ns < RATE_HOLD_NS)
-		return false;
-	if (r->effective <= 0) {
-		if (sent_per_s <= 0)
-			return false;
-		r->effective = r->ceiling = sent_per_s;
-	}
-	double least = r->ceiling * RATE_FLOOR, before = r->effective;
-	r->refused_at = before;
-	r->effective = before * factor > least ? before * factor : least;
+	if (effective_per_s <= 0 || (r->limit > 0 && effective_per_s >= r->limit))
+		return;
+	r->effective = effective_per_s;
+	if (r->limit <= 0)
+		r->ceiling = effective_per_s;
 	r->cut_ns = now_ns;
+}
+
+static bool cut(struct rate_state *r, double factor, double least, int64_t now_ns)
+{
+	double before = r->effective, to = before * factor > least ? before * factor : least;
+	if (now_ns - r->cut_ns < RATE_HOLD_NS || to >= before)
+		return false;
+	r->refused_at = before;
+	r->effective = to;
+	r->cut_ns = now_ns;
+	r->fresh = 0;
 	r->cuts++;
-	return r->effective < before;
+	return true;
 }
 
-bool rate_refused(struct rate *r, double sent_per_s, int64_t now_ns)
+void rate_accepted(struct rate_state *r)
 {
-	return cut(r, CUT_REFUSED, sent_per_s, now_ns);
+	r->accepted += 1;
 }
 
-/* The base follows down at once and up slowly, so that it forgets a receiver that has become slower for good. */
-bool rate_latency(struct rate *r, int64_t took_ns, double sent_per_s, int64_t now_ns)
+static bool too_many_refused(const struct rate_state *r)
 {
-	double took = (double)took_ns;
-	r->recent_ns += (took - r->recent_ns) / (r->seen < 8 ? r->seen + 1 : 8);
-	r->base_ns += (took - r->base_ns) / (r->seen < LATENCY_SEEN ? r->seen + 1 : took < r->base_ns ? 8 : 1024);
-	if (r->seen++ < LATENCY_SEEN)
+	return r->refused > 0 && r->refused * RATE_SHARE >= r->refused + r->accepted;
+}
+
+bool rate_refused(struct rate_state *r, int64_t now_ns)
+{
+	r->refused += 1;
+	return r->effective > 0 && too_many_refused(r) && cut(r, CUT_REFUSED, r->ceiling * RATE_FLOOR, now_ns);
+}
+
+/* Before the halving the counts are those of this second and half of what was before: twice what is sent in a second. */
+static bool find_rate(struct rate_state *r, int64_t now_ns)
+{
+	double sent = (r->accepted + r->refused) / 2;
+	if (r->effective > 0 || sent < RATE_LEAST || !too_many_refused(r))
+		return false;
+	r->effective = r->ceiling = sent;
+	return cut(r, CUT_REFUSED, 0, now_ns);
+}
+
+static void average(double *mean, double value, uint32_t seen, uint32_t over)
+{
+	*mean += (value - *mean) / (seen < over ? seen + 1 : over);
+}
+
+bool rate_latency(struct rate_state *r, int64_t took_ns, int64_t now_ns)
+{
+	average(&r->recent_ns, (double)took_ns, r->seen, RECENT_OVER);
+	average(&r->base_ns, (double)took_ns, r->seen, BASE_OVER);
+	if (r->seen < BASE_OVER)
+		r->seen++;
+	if (++r->fresh < RATE_LATENCY_SEEN || r->effective <= 0)
 		return false;
 	if (r->recent_ns < r->base_ns * LATENCY_TIMES || r->recent_ns - r->base_ns < LATENCY_LEAST_NS)
 		return false;
-	return cut(r, CUT_LATENCY, sent_per_s, now_ns);
+	return cut(r, CUT_LATENCY, r->ceiling * RATE_LATENCY_FLOOR, now_ns);
 }
 
-bool rate_second(struct rate *r, int64_t now_ns)
+bool rate_second(struct rate_state *r, int64_t now_ns)
 {
-	if (r->effective <= 0 || now_ns - r->raised_ns < NS_PER_S * 9 / 10 || now_ns - r->cut_ns < RATE_CALM_NS)
+	if (now_ns - r->halved_ns >= TURN_NS) {
+		bool found = find_rate(r, now_ns);
+		r->halved_ns = now_ns;
+		r->accepted /= 2;
+		r->refused /= 2;
+		if (found)
+			return true;
+	}
+	if (r->effective <= 0 || now_ns - r->raised_ns < TURN_NS || now_ns - r->cut_ns < RATE_CALM_NS)
 		return false;
 	r->raised_ns = now_ns;
 	if (r->limit > 0 && r->effective >= r->limit)
 		return false;
-	bool near = r->refused_at > 0 && r->effective >= NEAR * r->refused_at;
+	bool near = r->effective >= NEAR * r->refused_at && r->effective <= r->refused_at / NEAR; /* beyond, the receiver has changed */
 	r->effective += r->ceiling * (near ? RAISE_NEAR : RAISE);
 	if (r->limit > 0 && r->effective > r->limit)
 		r->effective = r->limit;
@@ -83,7 +126,7 @@ bool rate_second(struct rate *r, int64_t now_ns)
 	return true;
 }
 
-int64_t rate_interval_ns(const struct rate *r)
+int64_t rate_interval_ns(const struct rate_state *r)
 {
 	return r->effective > 0 ? (int64_t)((double)NS_PER_S / r->effective + 0.999999) : 0;
 }

@@ -242,6 +242,7 @@ static bool slow(struct tuner *t, int64_t run_ns, int64_t now_ns)
 	t->stride = SWEEP_STRIDE;
 	t->best = to < t->at ? to : t->at - 1;
 	decide(t, t->best, TUNE_slow, now_ns);
+	t->decisions[(t->decided - 1) % TUNER_DECISIONS].run_ns = run_ns; /* that is why */
 	return true;
 }
 

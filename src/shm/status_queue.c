@@ -47,7 +47,7 @@ json_t *shm_status_rate(int64_t interval_ns)
 
 static json_t *queue_rates(const struct shm_queue *queue)
 {
-	int64_t limit = atomic_load(&queue->limit.interval_ns), effective = atomic_load(&queue->effective_interval_ns);
+	int64_t limit = atomic_load(&queue->limit_interval_ns), effective = atomic_load(&queue->effective_interval_ns);
 
 	return json_pack("{s:o,s:o,s:o}", "limit_per_s", shm_status_rate(limit), "effective_per_s",
 		shm_status_rate(effective > 0 ? effective : limit), "exceeded", shm_status_count(&queue->counters[COUNTER_rate_exceeded]));

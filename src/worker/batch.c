@@ -163,6 +163,15 @@ static void batch_doing(struct worker *w, const struct batch *b)
 	w->doing = true;
 }
 
+/* For the tuner, which does not wait for the end of a batch to see that it is slow. */
+static void batch_show(struct worker *w)
+{
+	const struct batch *oldest = TAILQ_FIRST(&w->running);
+
+	atomic_store(&w->slot->batch_jobs, oldest == NULL ? 0u : (uint32_t)oldest->count);
+	atomic_store(&w->slot->batch_since_ns, oldest == NULL ? 0 : oldest->start_ns);
+}
+
 static void batch_run(struct worker *w, struct batch *b)
 {
 	size_t n = 0;
@@ -178,6 +187,7 @@ static void batch_run(struct worker *w, struct batch *b)
 	b->start_ns = clock_mono_ns();
 	TAILQ_REMOVE(&w->queued, b, link);
 	TAILQ_INSERT_TAIL(&w->running, b, link);
+	batch_show(w);
 	w->nrunning++;
 	batch_doing(w, b);
 	w->handler->run(w->state, &b->pub);
@@ -216,6 +226,7 @@ static void batch_finish(struct worker *w, struct batch *b, int64_t now_ns)
 	worker_turn(w);
 	if (!b->running)
 		return;
+	batch_show(w);
 	struct sample s = {
 		.end_mono_ns = now_ns, .run_ns = now_ns - b->start_ns, .batch_id = b->pub.id, .jobs = (uint32_t)b->count,
 		.done = b->done, .retried = b->retried, .failed = b->failed, .snoozed = b->snoozed,

@@ -112,6 +112,7 @@ static int worker_open(struct worker *w)
 	TAILQ_INIT(&w->queued);
 	TAILQ_INIT(&w->running);
 	TAILQ_INIT(&w->finished);
+	atomic_store(&w->slot->batch_since_ns, 0); /* of the one before us in the slot */
 	outcome_open(w);
 	service_open(w);
 	w->kept_max = worker_share(w->child->conf);

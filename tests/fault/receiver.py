@@ -7,7 +7,8 @@ written once it listens. It takes both of the sms handler's drivers: POST of a J
 
 How it answers is chosen by the number: +999 and three digits, then anything. A digit triple of 400 to 599 is that status (nothing is
 accepted; 429 and 503 with Retry-After: 2); the others are in MANNERS below. POST /control {"manner": "503", "slow": 0.2} changes how all
-other numbers are met, until {"manner": ""}.
+other numbers are met, until {"manner": ""}. {"bears": 20}: it takes so many in a second and meets more with 429, without Retry-After, until
+{"bears": 0}.
 """
 import asyncio
 import itertools
@@ -42,7 +43,7 @@ class Receiver:
         self.attempts = open(os.path.join(directory, "attempts"), "a", buffering=1, encoding="utf-8")
         self.ids = itertools.count(1)
         self.seen = {}
-        self.manner, self.slow = "", 0.0
+        self.manner, self.slow, self.bears, self.taken = "", 0.0, 0, []
 
     def accept(self, message):
         os.write(self.effects, (json.dumps(message) + "\n").encode())
@@ -52,7 +53,15 @@ class Receiver:
         if number.startswith("+999") and len(number) >= 7:
             code = number[4:7]
             return code if "400" <= code <= "599" else MANNERS.get(code, "")
-        return self.manner
+        return self.manner or ("busy" if self.overloaded() else "")
+
+    def overloaded(self):
+        now = time.monotonic()
+        self.taken = [at for at in self.taken if at > now - 1]
+        if self.bears and len(self.taken) >= self.bears:
+            return True
+        self.taken.append(now)
+        return False
 
     async def serve(self, reader, writer):
         try:
@@ -90,7 +99,7 @@ class Receiver:
     async def control(self, writer, body):
         wish = json.loads(body)
         self.manner = MANNERS.get(wish.get("manner", self.manner), wish.get("manner", self.manner))
-        self.slow = float(wish.get("slow", self.slow))
+        self.slow, self.bears = float(wish.get("slow", self.slow)), int(wish.get("bears", self.bears))
         return await self.answer(writer, 200, b"{}")
 
     async def answer(self, writer, status, body, kind="application/json", extra=""):
@@ -110,6 +119,9 @@ class Receiver:
             return await self.answer(writer, int(manner), f"refused with {manner}".encode(), "text/plain", extra)
         handler = getattr(self, "meet_" + manner.replace("-", "_"), None)
         return await (handler(writer, message) if handler else self.yes(writer, message))
+
+    async def meet_busy(self, writer, _message):
+        return await self.answer(writer, 429, b"slow down", "text/plain")
 
     async def meet_slow(self, writer, message):
         self.accept(message)

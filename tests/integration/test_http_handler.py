@@ -143,13 +143,14 @@ def test_no_usable_answer(start, db, site, said):
 
 
 def test_nobody_listens(start, db, site):
-    """No connection: tried again, and done when there is one."""
+    """No connection: tried again, and no try is burnt."""
     hook = site(lambda r: (204, b""))
     hook.stop()
-    start(hook.url, max_retries=100)
+    d = start(hook.url, max_retries=0)
     job = many(db, 1)[0]
-    wait_until(lambda: db.job(job)["retry_count"] >= 1, "a failed try")
-    assert "cannot be reached" in db.job(job)["error_message"]
+    status = d.wait_status(lambda s: s["queues"][0]["gate"], "the gate to shut")
+    assert "cannot be reached" in status["queues"][0]["gate"]["reason"]
+    assert db.job(job)["retry_count"] == 0 and db.job(job)["status"] in ("pending", "claimed")
 
 
 def test_silence_is_cut_off(start, db, site):

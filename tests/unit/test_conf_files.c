@@ -120,6 +120,7 @@ static const char *const needs[][2] = {
 	{"[queue exec]", "command = /bin/cat"},
 	{"[queue http]", "url = http://127.0.0.1/hook"},
 	{"[queue import]", "tables = products\nimport_dir = /srv\njob_timeout = 1h"},
+	{"[queue sql]", "function = shop.take"},
 };
 
 static const char *need(const char *line)

@@ -46,7 +46,7 @@ static const struct expect cases[] = {
 	{"[queue import]\nallow_url = on\ntables = a\npool = shopp\n[pool shop]", "@/c.conf:4: pool: there is no section [pool shopp]; did you mean \"shop\"?"},
 	{"[queue import]\nallow_url = on\ntables = a\npool = shop\n[pool shop]\nmax = 4",
 		"@/c.conf:1: workers: 5 are more than the 4 connections of [pool shop] (max, @/c.conf:6); each needs one of its own"},
-	{"[queue null]\npool = shop\n[pool shop]", "@/c.conf:2: key \"pool\" belongs to handler import, sync, but queue \"null\" has handler \"null\""},
+	{"[queue null]\npool = shop\n[pool shop]", "@/c.conf:2: key \"pool\" belongs to handler import, sync, sql, but queue \"null\" has handler \"null\""},
 	{"[pool a]\ndatabase = embedded", "@/c.conf:2: database: a pool has a conninfo or URI; leave it out for jobqd's own database"},
 	{"[pool a]\nmin = 5\nmax = 4", "@/c.conf:2: min 5 (@/c.conf:2) is above max 4 (@/c.conf:3)"},
 	{"[pool a]\nmaxx = 4", "@/c.conf:2: unknown key \"maxx\" in [pool a]; did you mean \"max\"?"},
@@ -60,13 +60,16 @@ static const struct expect cases[] = {
 	{"[jobqd]\nlease = 5s\n[queue null]\n[jobqd]\nlease = 6s", "@/c.conf:5: key \"lease\" is given twice; first at @/c.conf:2"},
 	{"[jobqd]\nnode = \"a\x01\"", "@/c.conf:2: the line holds a control character"},
 	{"[jobqd]\nnode = \xe4", "@/c.conf:2: the line is not UTF-8"},
-	{"[queue smss]", "@/c.conf:1: the handler is the queue's name, but \"smss\" is not one of null, sleep, sms, email, import, sync, exec, http; did you mean \"sms\"? (set `handler`)"},
-	{"[queue a]\nhandler = slep", "@/c.conf:2: handler \"slep\" is not one of null, sleep, sms, email, import, sync, exec, http; did you mean \"sleep\"?"},
+	{"[queue smss]", "@/c.conf:1: the handler is the queue's name, but \"smss\" is not one of null, sleep, sms, email, import, sync, exec, http, sql; did you mean \"sms\"? (set `handler`)"},
+	{"[queue a]\nhandler = slep", "@/c.conf:2: handler \"slep\" is not one of null, sleep, sms, email, import, sync, exec, http, sql; did you mean \"sleep\"?"},
 	{"[queue *]\nhandler = ai\n[queue a]\n[queue b]", "@/c.conf:2: handler \"ai\" is not in this version"},
 	{"[queue sync]", "@/c.conf:1: queue \"sync\" needs tables, those that its jobs may sync\n"
 		"@/c.conf:1: queue \"sync\" needs tenant_column, which says whose a row is"},
 	{"[queue sync]\ntables = a\ntenant_column = b\nheaders = X: 1", "@/c.conf:4: headers: queue \"sync\" needs allow_hosts too, or any host that a "
 		"tenant names would see them"},
+	{"[queue sql]", "@/c.conf:1: queue \"sql\" needs function, the function that gets its jobs, as schema.name"},
+	{"[queue sql]\nfunction = take", "@/c.conf:2: function \"take\" is not of the form schema.name"},
+	{"[queue sql]\nfunction = a.b.c", "@/c.conf:2: function \"a.b.c\" is not of the form schema.name"},
 	{"[queue http]", "@/c.conf:1: queue \"http\" needs url, the URL of its web hook"},
 	{"[queue http]\nurl = ftp://x/", "@/c.conf:2: url is not an http:// or https:// URL"},
 	{"[queue http]\nurl = http://u:p@x/", "@/c.conf:2: url holds a user or password; they have keys of their own"},
@@ -172,7 +175,7 @@ static const struct expect cases[] = {
 	{"[jobqd]\nlease = 1s\nx\n[nothing]\n[queue null]\nworkers = 0\nhandler = zzz\n[queue sms]\n",
 		"@/c.conf:3: expected `key = value`, `[section]`, `%include FILE` or a comment\n@/c.conf:4: unknown section \"nothing\"\n"
 		"@/c.conf:2: lease: 1s is too small: 2s to 10min\n@/c.conf:6: workers: 0 is too small: 1 to 64 processes\n"
-		"@/c.conf:7: handler \"zzz\" is not one of null, sleep, sms, email, import, sync, exec, http\n@/c.conf:8: queue \"sms\" needs gateway_url, the URL of its SMS gateway\n"
+		"@/c.conf:7: handler \"zzz\" is not one of null, sleep, sms, email, import, sync, exec, http, sql\n@/c.conf:8: queue \"sms\" needs gateway_url, the URL of its SMS gateway\n"
 		"@/c.conf:8: queue \"sms\" needs gateway_user, as its driver is kannel"},
 };
 

@@ -11,8 +11,9 @@
 #include "queue/breaker.h"
 #include "queue/degrade.h"
 #include "queue/rate.h"
+#include "queue/waits.h"
 
-static struct rate r;
+static struct rate_state r;
 static struct breaker b;
 static struct degrade d;
 static int64_t now;
@@ -30,38 +31,42 @@ static void setup(void)
 START_TEST(test_one_overload_cuts_once)
 {
 	ck_assert_int_eq(rate_interval_ns(&r), 20 * NS_PER_MS);
-	ck_assert(rate_refused(&r, 50, now));
+	ck_assert(rate_refused(&r, now));
 	for (int i = 0; i < 20; i++)
-		ck_assert(!rate_refused(&r, 50, now + i));
+		ck_assert(!rate_refused(&r, now + i));
 	ck_assert_double_eq_tol(r.effective, 35, 1e-9);
 	for (int i = 0; i < 50; i++)
-		(void)rate_refused(&r, 50, now += 2 * NS_PER_S);
+		(void)rate_refused(&r, now += 2 * NS_PER_S);
 	ck_assert_double_eq_tol(r.effective, 1, 1e-9);
-	ck_assert(!rate_refused(&r, 50, now += 2 * NS_PER_S));
+	ck_assert(!rate_refused(&r, now += 2 * NS_PER_S));
 }
 END_TEST
 
-/* A receiver that bears 30 of 50 a second, for ten minutes: it is used by 85% at least, and refuses seldom. */
+/* A receiver that bears 30 of 50 a second, for ten minutes: it is used by 85% at least, and refuses few. */
 START_TEST(test_settles_below_what_is_borne)
 {
-	double sent = 0, refusals = 0;
+	double borne = 0, refusals = 0;
 	for (int s = 0; s < 600; s++) {
-		sent += r.effective < 30 ? r.effective : 30;
-		if (r.effective > 30) {
+		for (int i = 0; i < (int)r.effective; i++) {
+			if (i < 30) {
+				rate_accepted(&r);
+				borne++;
+				continue;
+			}
 			refusals++;
-			(void)rate_refused(&r, r.effective, now);
+			(void)rate_refused(&r, now);
 		}
 		(void)rate_second(&r, now);
 		now += NS_PER_S;
 	}
-	ck_assert_double_gt(sent, 0.85 * 30 * 600);
-	ck_assert_double_lt(refusals, 60);
+	ck_assert_double_gt(borne, 0.85 * 30 * 600);
+	ck_assert_double_lt(refusals, 0.05 * borne);
 }
 END_TEST
 
 START_TEST(test_comes_back_to_the_limit)
 {
-	ck_assert(rate_refused(&r, 50, now));
+	ck_assert(rate_refused(&r, now));
 	ck_assert(!rate_second(&r, now + NS_PER_S));
 	ck_assert(!rate_second(&r, now + 2 * NS_PER_S));
 	for (int s = 3; s < 60; s++)
@@ -72,22 +77,98 @@ START_TEST(test_comes_back_to_the_limit)
 }
 END_TEST
 
+/* One recipient of a hundred that is always refused slows nobody; one in ten does. */
+START_TEST(test_a_bad_recipient)
+{
+	for (int i = 0; i < 100000; i++) {
+		rate_accepted(&r);
+		if (i % 100 == 99)
+			ck_assert(!rate_refused(&r, now));
+		if (i % 50 == 49)
+			(void)rate_second(&r, now += NS_PER_S);
+	}
+	ck_assert_double_eq(r.effective, 50);
+	int cuts = 0;
+	for (int i = 0; i < 500; i++) {
+		rate_accepted(&r);
+		if (i % 10 == 9)
+			cuts += rate_refused(&r, now);
+		if (i % 50 == 49)
+			(void)rate_second(&r, now += NS_PER_S);
+	}
+	ck_assert_int_ge(cuts, 5);
+}
+END_TEST
+
 START_TEST(test_latency)
 {
-	for (int i = 0; i < 100; i++)
-		ck_assert(!rate_latency(&r, (90 + i % 20) * NS_PER_MS, 50, now));
+	for (int i = 0; i < 1100; i++)
+		ck_assert(!rate_latency(&r, (90 + i % 20) * NS_PER_MS, now));
 	int cuts = 0;
-	for (int i = 0; i < 20; i++)
-		cuts += rate_latency(&r, 300 * NS_PER_MS, 50, now += 100 * NS_PER_MS);
+	for (int i = 0; i < 40; i++)
+		cuts += rate_latency(&r, 300 * NS_PER_MS, now += 100 * NS_PER_MS);
 	ck_assert_int_ge(cuts, 1);
-	ck_assert_int_le(cuts, 2);
+	ck_assert_int_le(cuts, 3);
 	ck_assert_double_le(r.effective, 0.85 * 50);
 	for (int i = 0; i < 100; i++)
-		(void)rate_latency(&r, 90 * NS_PER_MS, 50, now);
-	ck_assert(!rate_latency(&r, 90 * NS_PER_MS, 50, now += 2 * NS_PER_S));
+		(void)rate_latency(&r, 90 * NS_PER_MS, now);
+	ck_assert(!rate_latency(&r, 90 * NS_PER_MS, now += 2 * NS_PER_S));
 	rate_init(&r, 50, now); /* small times: a rise of a few milliseconds is noise */
 	for (int i = 0; i < 100; i++)
-		ck_assert(!rate_latency(&r, (i < 50 ? 1 : 8) * NS_PER_MS, 50, now));
+		ck_assert(!rate_latency(&r, (i < 50 ? 1 : 8) * NS_PER_MS, now));
+}
+END_TEST
+
+/* Times that vary as those of real receivers do (here 1:20 from one request to the next) are no rise. */
+START_TEST(test_latency_noise)
+{
+	unsigned seed = 1;
+	double sum = 0;
+	for (int i = 0; i < 100000; i++) {
+		seed = seed * 1103515245u + 12345u;
+		int64_t took = (50 + (int64_t)(seed >> 16) % 100 + ((seed >> 24) % 20 == 0 ? 950 : 0)) * NS_PER_MS;
+		(void)rate_latency(&r, took, now += 20 * NS_PER_MS);
+		if (i % 50 == 49)
+			(void)rate_second(&r, now);
+		sum += r.effective;
+	}
+	ck_assert_double_gt(sum / 100000, 48);
+}
+END_TEST
+
+/* A receiver that has become slower for good is not slowed for good, and never below a quarter. */
+START_TEST(test_latency_that_stays)
+{
+	double least = 50;
+	for (int i = 0; i < 20000; i++) {
+		(void)rate_latency(&r, (i < 1000 ? 50 : 2000) * NS_PER_MS, now += 20 * NS_PER_MS);
+		if (i % 50 == 49)
+			(void)rate_second(&r, now);
+		least = r.effective < least ? r.effective : least;
+	}
+	ck_assert_double_ge(least, 50 * RATE_LATENCY_FLOOR);
+	ck_assert_double_lt(least, 50);
+	ck_assert_double_eq(r.effective, 50);
+	rate_init(&r, 0, now);
+	for (int i = 0; i < 1000; i++) /* without a rate there is nothing to cut */
+		ck_assert(!rate_latency(&r, (i < 500 ? 50 : 2000) * NS_PER_MS, now += 20 * NS_PER_MS));
+}
+END_TEST
+
+START_TEST(test_resume)
+{
+	rate_resume(&r, 20, now);
+	ck_assert_double_eq(r.effective, 20);
+	ck_assert(!rate_second(&r, now + NS_PER_S));
+	ck_assert(rate_second(&r, now + 4 * NS_PER_S));
+	rate_init(&r, 50, now);
+	rate_resume(&r, 70, now);
+	rate_resume(&r, 0, now);
+	ck_assert_double_eq(r.effective, 50);
+	rate_init(&r, 0, now);
+	rate_resume(&r, 70, now);
+	ck_assert_double_eq(r.effective, 70);
+	ck_assert_double_eq(r.ceiling, 70);
 }
 END_TEST
 
@@ -95,10 +176,19 @@ START_TEST(test_without_a_limit)
 {
 	rate_init(&r, 0, now);
 	ck_assert_int_eq(rate_interval_ns(&r), 0);
-	ck_assert(!rate_second(&r, now + 10 * NS_PER_S));
-	ck_assert(!rate_refused(&r, 0, now));
-	ck_assert(rate_refused(&r, 200, now));
-	ck_assert_double_eq_tol(r.effective, 140, 1e-9);
+	ck_assert(!rate_second(&r, now += 10 * NS_PER_S));
+	ck_assert(!rate_refused(&r, now));
+	ck_assert(!rate_second(&r, now += NS_PER_S)); /* one refusal makes no limit */
+	for (int s = 0; s < 5 && r.effective <= 0; s++) {
+		for (int i = 0; i < 200; i++)
+			rate_accepted(&r);
+		for (int i = 0; i < 50; i++)
+			ck_assert(!rate_refused(&r, now));
+		ck_assert(rate_second(&r, now += NS_PER_S));
+	}
+	ck_assert_double_ge(r.ceiling, 125);
+	ck_assert_double_le(r.ceiling, 250);
+	ck_assert_double_eq_tol(r.effective, 0.7 * r.ceiling, 1e-9);
 	for (int s = 0; s < 400 && r.effective > 0; s++)
 		(void)rate_second(&r, now += NS_PER_S);
 	ck_assert_double_eq(r.effective, 0);
@@ -109,7 +199,7 @@ START_TEST(test_new_limit)
 {
 	rate_set_limit(&r, 80);
 	ck_assert_double_eq(r.effective, 80);
-	ck_assert(rate_refused(&r, 80, now));
+	ck_assert(rate_refused(&r, now));
 	rate_set_limit(&r, 100);
 	ck_assert_double_eq_tol(r.effective, 56, 1e-9);
 	rate_set_limit(&r, 10);
@@ -192,6 +282,19 @@ START_TEST(test_retry_after)
 }
 END_TEST
 
+START_TEST(test_refused_credentials)
+{
+	ck_assert(breaker_refused(&b, 5 * NS_PER_S, now));
+	ck_assert_int_eq(breaker_next_ns(&b), now + 5 * NS_PER_S);
+	ck_assert(!breaker_refused(&b, 500 * NS_PER_S, now)); /* one refusal, seen by many */
+	ck_assert_int_eq(breaker_may(&b, now += 5 * NS_PER_S), 1);
+	breaker_probe_sent(&b);
+	ck_assert(breaker_refused(&b, 0, now));
+	ck_assert_int_eq(breaker_next_ns(&b), now + 2 * BREAKER_FIRST_NS);
+	ck_assert_int_eq(b.shut_ns, now);
+}
+END_TEST
+
 /* ---- degraded modes ---- */
 
 START_TEST(test_halves_then_single_then_slower)
@@ -252,6 +355,53 @@ START_TEST(test_relapses)
 }
 END_TEST
 
+/* ---- waits ---- */
+
+START_TEST(test_waits_by_room)
+{
+	struct waits w;
+	double last = 1;
+	waits_init(&w);
+	for (unsigned use = 0; use <= 100; use++) {
+		bool changed = waits_second(&w, &(struct waits_seen){.use_percent = use});
+		ck_assert_double_le(w.scale, last);
+		ck_assert_double_ge(w.scale, WAITS_LEAST);
+		ck_assert_int_eq(changed, w.scale < last);
+		if (use <= WAITS_ROOM)
+			ck_assert_double_eq(w.scale, 1);
+		last = w.scale;
+	}
+	ck_assert_double_eq_tol(w.scale, WAITS_LEAST, 0.01);
+	ck_assert_int_lt(waits_ns(&w, 60 * NS_PER_S), 5 * NS_PER_S);
+	ck_assert(waits_second(&w, &(struct waits_seen){.use_percent = 10}));
+	ck_assert_int_eq(waits_ns(&w, 60 * NS_PER_S), 60 * NS_PER_S);
+}
+END_TEST
+
+START_TEST(test_waits_by_speed)
+{
+	struct waits w;
+	const struct waits_seen slow = {.arrived = 20, .ended = 4, .target = 10, .idle_beside_waiting = true};
+	struct waits_seen seen[] = {slow, slow, slow, slow};
+	seen[0].arrived = 9;   /* few come: it waits as long as it was told to */
+	seen[1].ended = 10;
+	seen[2].target = 0;
+	seen[3].idle_beside_waiting = false;
+	for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) {
+		waits_init(&w);
+		ck_assert(!waits_second(&w, &seen[i]));
+		ck_assert_double_eq(w.scale, 1);
+	}
+	for (int i = 0; i < 4; i++)
+		ck_assert(waits_second(&w, &slow));
+	ck_assert(!waits_second(&w, &slow));
+	ck_assert_double_eq(w.scale, WAITS_LEAST);
+	for (int i = 0; i < 4; i++)
+		ck_assert(waits_second(&w, &seen[1]));
+	ck_assert_double_eq(w.scale, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("modes");
@@ -260,16 +410,23 @@ int main(void)
 	tcase_add_test(tc, test_one_overload_cuts_once);
 	tcase_add_test(tc, test_settles_below_what_is_borne);
 	tcase_add_test(tc, test_comes_back_to_the_limit);
+	tcase_add_test(tc, test_a_bad_recipient);
 	tcase_add_test(tc, test_latency);
+	tcase_add_test(tc, test_latency_noise);
+	tcase_add_test(tc, test_latency_that_stays);
+	tcase_add_test(tc, test_resume);
 	tcase_add_test(tc, test_without_a_limit);
 	tcase_add_test(tc, test_new_limit);
 	tcase_add_test(tc, test_outage_counts_once);
 	tcase_add_test(tc, test_success_between_failures);
 	tcase_add_test(tc, test_probe);
 	tcase_add_test(tc, test_retry_after);
+	tcase_add_test(tc, test_refused_credentials);
 	tcase_add_test(tc, test_halves_then_single_then_slower);
 	tcase_add_test(tc, test_way_back);
 	tcase_add_test(tc, test_relapses);
+	tcase_add_test(tc, test_waits_by_room);
+	tcase_add_test(tc, test_waits_by_speed);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

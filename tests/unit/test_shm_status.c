@@ -165,7 +165,7 @@ static void fill_queue(void)
 		shm_hist_add(&q->batch_us, i < 95 ? 2000 : 100000);
 		shm_hist_add(&q->pickup_us, 1000);
 	}
-	shm_limit_set(&q->limit, (struct rate){3, NS_PER_S}, 1);
+	atomic_store(&q->limit_interval_ns, 333333334);
 	atomic_store(&q->paused, 1);
 	shm_cell_set(&q->pause_by, "root");
 	atomic_store(&q->pause_since_real_us, REAL);

@@ -165,11 +165,11 @@ END_TEST
 
 static const struct { long status; int64_t retry_after_s; enum law_verdict verdict; int64_t after_s; } laws[] = {
 	{200, -1, LAW_ACCEPTED, -1}, {202, -1, LAW_ACCEPTED, -1}, {204, -1, LAW_ACCEPTED, -1},
-	{408, -1, LAW_SNOOZE, 1}, {425, -1, LAW_SNOOZE, 1}, {429, -1, LAW_SNOOZE, 1}, {429, 7, LAW_SNOOZE, 7}, {429, 0, LAW_SNOOZE, 1},
+	{408, -1, LAW_SNOOZE, -1}, {425, -1, LAW_SNOOZE, -1}, {429, -1, LAW_SNOOZE, -1}, {429, 7, LAW_SNOOZE, 7}, {429, 0, LAW_SNOOZE, -1},
 	{401, -1, LAW_GATE, 5}, {403, -1, LAW_GATE, 5}, {407, -1, LAW_GATE, 5},
 	{400, -1, LAW_FAIL, -1}, {404, -1, LAW_FAIL, -1}, {413, 5, LAW_FAIL, -1}, {422, -1, LAW_FAIL, -1}, {499, -1, LAW_FAIL, -1},
 	{301, -1, LAW_FAIL, -1}, {302, -1, LAW_FAIL, -1},
-	{500, -1, LAW_RETRY, -1}, {500, 9, LAW_RETRY, -1}, {503, -1, LAW_RETRY, -1}, {503, 9, LAW_RETRY, 9},
+	{500, -1, LAW_RETRY, -1}, {500, 9, LAW_RETRY, -1}, {503, -1, LAW_RETRY, -1}, {503, 9, LAW_SNOOZE, 9},
 	{502, -1, LAW_UNCERTAIN, -1}, {504, 3, LAW_UNCERTAIN, -1}, {501, -1, LAW_UNCERTAIN, -1}, {599, -1, LAW_UNCERTAIN, -1},
 	{100, -1, LAW_UNCERTAIN, -1}, {999, -1, LAW_UNCERTAIN, -1},
 };
@@ -207,7 +207,7 @@ START_TEST(law_without_an_answer)
 	struct http_reply reply = {.reach = HTTP_NOT_SENT, .retry_after_ns = -1, .error = "refused"};
 
 	ck_assert_int_eq(law_judge(&reply, &pace, 0).verdict, LAW_RETRY);
-	ck_assert_int_eq(law_judge(&reply, &pace, 0).cause, JOBQ_CAUSE_DOWN);
+	ck_assert_int_eq(law_judge(&reply, &pace, 0).cause, JOBQ_CAUSE_UNREACHED);
 	reply.reach = HTTP_UNANSWERED;
 	ck_assert_int_eq(law_judge(&reply, &pace, 0).cause, JOBQ_CAUSE_DOWN);
 	ck_assert_int_eq(law_judge(&reply, &pace, 0).verdict, LAW_UNCERTAIN);
@@ -216,9 +216,9 @@ END_TEST
 
 START_TEST(law_waits_grow_and_start_afresh)
 {
-	static const int64_t want[] = {1, 2, 4, 8, 16, 32, 60, 60};
+	static const int64_t want[] = {5, 10, 20, 40, 80, 160, 300, 300};
 	struct law_pace pace = {0};
-	struct http_reply reply = {.reach = HTTP_ANSWERED, .status = 429, .retry_after_ns = -1};
+	struct http_reply reply = {.reach = HTTP_ANSWERED, .status = 401, .retry_after_ns = -1};
 	int64_t now = 0;
 
 	for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
@@ -228,7 +228,7 @@ START_TEST(law_waits_grow_and_start_afresh)
 		now += wait;
 	}
 	law_accepted(&pace);
-	ck_assert_int_eq(law_judge(&reply, &pace, now).after_ns, NS_PER_S);
+	ck_assert_int_eq(law_judge(&reply, &pace, now).after_ns, 5 * NS_PER_S);
 }
 END_TEST
 

@@ -157,18 +157,17 @@ static const struct {
 	{301, -1, "", OUTCOME_FAIL, -1, JOBQ_CAUSE_NONE, "redirects are not followed"}, {400, -1, "no\n", OUTCOME_FAIL, -1, JOBQ_CAUSE_NONE, "answered 400: no"},
 	{401, -1, "", OUTCOME_FAIL, -1, JOBQ_CAUSE_NONE, "401"}, {404, -1, "", OUTCOME_FAIL, -1, JOBQ_CAUSE_NONE, "404"}, {410, -1, "", OUTCOME_FAIL, -1, JOBQ_CAUSE_NONE, "410"},
 	{408, -1, "", OUTCOME_RETRY, -1, JOBQ_CAUSE_DOWN, "408"}, {429, 7, "", OUTCOME_SNOOZE, 7, JOBQ_CAUSE_REFUSED, "429"},
-	{429, -1, "", OUTCOME_SNOOZE, 1, JOBQ_CAUSE_REFUSED, "429"}, {500, -1, "", OUTCOME_RETRY, -1, JOBQ_CAUSE_DOWN, "500"}, {500, 7, "", OUTCOME_RETRY, -1, JOBQ_CAUSE_DOWN, "500"},
+	{429, -1, "", OUTCOME_SNOOZE, -1, JOBQ_CAUSE_REFUSED, "429"}, {500, -1, "", OUTCOME_RETRY, -1, JOBQ_CAUSE_DOWN, "500"}, {500, 7, "", OUTCOME_RETRY, -1, JOBQ_CAUSE_DOWN, "500"},
 	{503, -1, "", OUTCOME_RETRY, -1, JOBQ_CAUSE_DOWN, "503"}, {503, 7, "", OUTCOME_SNOOZE, 7, JOBQ_CAUSE_DOWN, "503"}, {599, -1, "", OUTCOME_RETRY, -1, JOBQ_CAUSE_DOWN, "599"},
 };
 
 START_TEST(an_answer_is_judged)
 {
-	struct law_pace pace = {0};
 	struct webhook_answer a;
 	const struct http_reply reply = {.reach = HTTP_ANSWERED, .status = answers[_i].status, .body = answers[_i].body, .body_len = strlen(answers[_i].body),
 		.retry_after_ns = answers[_i].retry_after_s < 0 ? -1 : answers[_i].retry_after_s * NS_PER_S};
 
-	webhook_answer_read(&a, &reply, &pace, NS_PER_S);
+	webhook_answer_read(&a, &reply);
 	ck_assert_msg((a.document != NULL) == (answers[_i].kind == OUTCOME_COUNT), "%ld %s", answers[_i].status, answers[_i].body);
 	if (a.document == NULL)
 		ck_assert_int_eq(a.all.kind, answers[_i].kind);
@@ -182,21 +181,20 @@ END_TEST
 
 START_TEST(no_answer_is_judged)
 {
-	struct law_pace pace = {0};
 	struct webhook_answer a;
 	struct http_reply reply = {.reach = HTTP_NOT_SENT, .retry_after_ns = -1, .error = "refused"};
 
 	for (int i = 0; i < 2; i++) {
-		webhook_answer_read(&a, &reply, &pace, 0);
+		webhook_answer_read(&a, &reply);
 		ck_assert_int_eq(a.all.kind, OUTCOME_RETRY);
-		ck_assert_int_eq(a.cause, JOBQ_CAUSE_DOWN);
+		ck_assert_int_eq(a.cause, i == 0 ? JOBQ_CAUSE_UNREACHED : JOBQ_CAUSE_DOWN);
 		ck_assert(!a.gate);
 		webhook_answer_free(&a);
 		reply.reach = HTTP_UNANSWERED;
 	}
 	reply.reach = HTTP_NOT_SENT;
 	reply.not_public = true;
-	webhook_answer_read(&a, &reply, &pace, 0);
+	webhook_answer_read(&a, &reply);
 	ck_assert_int_eq(a.all.kind, OUTCOME_SNOOZE);
 	ck_assert_int_gt(a.all.after_ns, 0);
 	ck_assert(a.gate);
@@ -211,13 +209,12 @@ START_TEST(a_document_speaks_of_each)
 		"{\"id\":2,\"outcome\":\"done\"},{\"id\":\"3\",\"outcome\":\"?\"}]}";
 	static const int64_t jobs[] = {1, 2, 3, 4};
 	static const enum jobq_outcome_kind want[] = {OUTCOME_FAIL, OUTCOME_DONE};
-	struct law_pace pace = {0};
 	struct webhook_answer a;
 	struct dialect_outcome d;
 	const json_t *said[4];
 	const struct http_reply reply = {.reach = HTTP_ANSWERED, .status = 200, .body = body, .body_len = sizeof body - 1, .retry_after_ns = -1};
 
-	webhook_answer_read(&a, &reply, &pace, 0);
+	webhook_answer_read(&a, &reply);
 	webhook_answer_find(&a, jobs, 4, said);
 	for (size_t i = 0; i < 2; i++) {
 		ck_assert_ptr_null(webhook_answer_of(said[i], &d));

@@ -153,6 +153,35 @@ BEGIN
     RETURN QUERY SELECT j.id, false, coalesce(j.run_at, j.created_at), coalesce(j.priority, 5::smallint) FROM jobq.jobs_live j WHERE j.id = ANY (mine);
 END $$;
 
+-- Completes jobs of one queue in the transaction of a handler that had their effects together, as jobq.complete does one. Returns
+-- those that are not in flight under their token any more: then nothing was done, and the caller rolls back. `installation`: the
+-- caller's, so that the completion cannot go to another database's jobs of the same numbers.
+CREATE FUNCTION jobq.complete_all(installation text, ids bigint[], tokens bigint[], results jsonb[]) RETURNS SETOF bigint
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    here     text := (SELECT i.id FROM jobq.installation i);
+    mine     bigint[];
+    of_queue text;
+BEGIN
+    IF installation IS DISTINCT FROM here THEN
+        RAISE EXCEPTION 'jobq: these jobs are of the installation %, this database belongs to %', installation, here
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    mine := ARRAY(SELECT j.id FROM unnest(ids, tokens) d(id, token) JOIN jobq.jobs_live j ON j.id = d.id AND j.claim_token = d.token
+                  WHERE j.status IN ('claimed', 'running') ORDER BY j.id FOR UPDATE OF j);
+    IF cardinality(mine) < cardinality(ids) THEN
+        RETURN QUERY SELECT i FROM unnest(ids) i WHERE i <> ALL (mine);
+        RETURN;
+    END IF;
+    SELECT j.queue INTO of_queue FROM jobq.jobs_live j WHERE j.id = mine[1];
+    PERFORM pg_notify('jobq_wake', jobq.wake_hint(j.id, j.queue, coalesce(j.tenant_id, ''), f.priority, f.again_at))
+    FROM jobq.finish_tied(ids, tokens, jobq.expire_day(of_queue, 'completed'), NULL, array_fill('completed'::text, ARRAY[cardinality(ids)]), results, NULL) f
+    JOIN jobq.jobs_live j ON j.id = f.id WHERE f.again_at IS NOT NULL;
+    DELETE FROM jobq.cancels c WHERE c.id = ANY (ids);
+END $$;
+
 -- Waiting jobs whose deadline has passed end, whether anybody would have claimed them or not. Returns how many by queue.
 CREATE FUNCTION jobq.expire_due(most integer) RETURNS TABLE(queue text, n bigint)
 LANGUAGE plpgsql
