@@ -17,6 +17,7 @@
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/exceeded.h"
 #include "dispatcher/limit.h"
+#include "dispatcher/slices.h"
 #include "jobq/handler.h"
 #include "queue/retry.h"
 #include "shm/cell.h"
@@ -217,6 +218,8 @@ void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome 
 	measure(d, job, m);
 	if (m->begun_ns > 0)
 		limit_begun(job, m->units); /* a worker of a connection that broke did not say so */
+	if (m->begun_ns > 0 && job->queue)
+		slices_taken(job->queue->slice, m->units);
 	if (kind == OUTCOME_UNSTARTED || kind == OUTCOME_CANCELLED) {
 		unstarted_or_cancelled(d, job, kind);
 		return;

@@ -9,6 +9,7 @@ import psycopg2
 from harness import procs
 from harness.http import Receiver
 from harness.wait import wait_until
+from imports import import_memory, imports  # noqa: F401  measurements of their own
 from tuned import tune  # noqa: F401 (bench.py finds measures here)
 from stage import cpu_of, median_of, percentile, pss_mb, quiet
 
