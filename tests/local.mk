@@ -248,6 +248,11 @@ unit_email_SOURCES = tests/unit/test_email.c
 unit_email_CFLAGS = $(UNIT_CFLAGS)
 unit_email_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 
+check_PROGRAMS += unit_import
+unit_import_SOURCES = tests/unit/test_import.c
+unit_import_CFLAGS = $(UNIT_CFLAGS)
+unit_import_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+
 # lines and branches of src/queue that the unit programs run; fails below 95% and 90%
 dist_check_SCRIPTS += tests/unit/coverage.sh
 .PHONY: coverage
@@ -255,7 +260,7 @@ coverage:
 	sh $(top_srcdir)/tests/unit/coverage.sh $(abs_builddir)
 
 EXTRA_DIST += .ci/run contrib/packages contrib/quickstart contrib/quickstart.sh docs/kannel.md docs/testing.md tests/run.sh tests/run tests/bench/run.sh
-EXTRA_DIST += tests/bench/bench.py tests/bench/measures.py tests/bench/stage.py tests/bench/tuned.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault tests/programs
+EXTRA_DIST += tests/bench/bench.py tests/bench/imports.py tests/bench/mail.py tests/bench/measures.py tests/bench/stage.py tests/bench/tuned.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault tests/programs
 
 check_PROGRAMS += unit_argv
 unit_argv_SOURCES = tests/unit/test_argv.c

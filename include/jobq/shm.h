@@ -134,6 +134,7 @@ struct shm_global {
 		shm_i64 last_seen_real_us;
 		shm_u32 leader, pad;
 	} nodes[SHM_NODES];
+	shm_u64 tenants, tenant_lookups, tenant_reads; /* in the roster; answered from it; times that it was read from the database */
 	shm_u64 word_seed;                      /* of the keys of `words`; 0 = not chosen yet */
 	struct shm_word words[SHM_WORDS];       /* a job's frame says which are its tenant's and its tier's */
 };

@@ -11,6 +11,7 @@
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/limit.h"
 #include "dispatcher/roster.h"
+#include "dispatcher/slices.h"
 #include "dispatcher/words.h"
 
 #include <event2/event.h>
@@ -110,6 +111,8 @@ static void set_timer(struct dispatcher *d, int64_t now)
 		wait = sooner(wait, d->complete_not_before_ns - now);
 	for (size_t i = 0; i < d->nqueues; i++)
 		wait = queue_wait(d, &d->queues[i], wait);
+	if (slices_next_ns(d) != INT64_MAX)
+		wait = sooner(wait, slices_next_ns(d) - now);
 	struct timeval tv = clock_timeval(wait < NS_PER_MS ? NS_PER_MS : wait);
 	if (event_add(d->tick, &tv) != 0)
 		log_error("the dispatcher's timer cannot be set");
@@ -177,6 +180,8 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 	if (d->draining)
 		outcome_release_buffered(d, NULL, NULL);
 	complete_pump(d);
+	limit_queues(d);
+	slices_step(d);
 	workers_send_acks(d); /* before new batches: a worker must have forgotten a job before it can come again */
 	handout_pump(d);
 	claim_pump(d);
@@ -381,6 +386,7 @@ static void stop(struct dispatcher *d)
 		buffer_free(&d->queues[i].buffer);
 		limit_stop(&d->queues[i]);
 	}
+	slices_free(d);
 	roster_free(d);
 	words_free(d);
 }

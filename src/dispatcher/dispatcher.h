@@ -11,7 +11,7 @@
  *
  * around it: db.c (connections), node.c (incarnation and lease), recover.c (claims of the one before), sweep.c (lost
  * nodes, lost replies), wake.c (sleeping and waking), workers.c (their sockets and deaths), tick.c (cancels, pauses, progress),
- * roster.c (tenants and tiers), limit.c and words.c (their limits), counts.c (what shared memory shows), control.c and why.c (jobqctl), upkeep.c (partitions).
+ * roster.c (tenants and tiers), limit.c, words.c and slices.c (their limits), counts.c (what shared memory shows), control.c and why.c (jobqctl), upkeep.c (partitions).
  *
  * Invariants: a job object exists exactly while its row is claimed under its token by this incarnation; only complete.c
  * and claim.c write rows of jobs; every write after the claim is fenced by (id, token). Losing the database loses nothing:
@@ -148,6 +148,8 @@ struct queue {
 	struct pace pace;
 	struct limits limits;    /* of tenants and tiers: limit.c */
 	bool limited;            /* there are such */
+	struct slice *slice;     /* of the queue's own limit: slices.c */
+	int64_t alone_until_ns;  /* this node alone has the queue's limits; mono */
 	struct waits waits;
 	uint64_t waits_added, waits_ended; /* what had arrived, and ended, a second ago */
 	unsigned buffer_level;   /* of its use, as the log knows it */
@@ -237,6 +239,7 @@ struct dispatcher {
 	struct wake wake;
 	struct roster *roster;   /* NULL: not read yet, and nothing is claimed (roster.c) */
 	struct words *words;     /* words.c */
+	struct slices *slices;   /* slices.c; NULL until a limit is used */
 	uint64_t batch_serial;
 	uint64_t random;
 	struct buf control_in, control_out;

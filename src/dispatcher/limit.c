@@ -16,7 +16,9 @@
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/exceeded.h"
 #include "dispatcher/roster.h"
+#include "dispatcher/slices.h"
 #include "dispatcher/words.h"
+#include "queue/gcra.h"
 #include "shm/limit.h"
 
 #define HORIZON_NS (10 * NS_PER_MS) /* a claim and a hand-out take no longer: what is claimed earlier would only wait in a worker */
@@ -24,42 +26,46 @@
 
 /* ---- words ---- */
 
-/* The bucket's word has its law, and the bucket the word's tat. false: there is no word to be had. */
-static bool synced(struct queue *queue, struct limit_bucket *bucket, char kind, const char *name)
+/* The bucket has this node's part of its limit, its word the law, and the bucket the word's tat. 0, or when to ask again: there
+ * is no word to be had, or no part now. */
+static int64_t synced(struct queue *queue, struct limit_bucket *bucket, char kind, const char *name)
 {
 	struct dispatcher *d = queue->d;
-	if (bucket->interval_ns <= 0)
-		return true;
+	if (bucket->whole_interval_ns <= 0)
+		return 0;
 	if (bucket->word == 0) {
 		uint32_t word = words_get(d, queue->name, kind, name);
 		if (word == SHM_NO_WORD)
-			return false;
+			return clock_mono_ns() + NO_WORD_NS;
 		bucket->word = word + 1;
 	}
-	struct shm_limit *limit = words_limit(d, bucket->word - 1);
-	shm_limit_set_until(limit, bucket->interval_ns, bucket->burst_ns, 0);
-	bucket->tat_ns = atomic_load(&limit->tat_ns);
-	return true;
+	struct slice_law law = slices_use(&bucket->slice, queue, kind, name, bucket->word - 1, bucket->whole_interval_ns, bucket->whole_burst_ns);
+	if (law.interval_ns == 0)
+		return law.until_ns;
+	bucket->interval_ns = law.interval_ns;
+	bucket->burst_ns = law.burst_ns;
+	bucket->tat_ns = atomic_load(&words_limit(d, bucket->word - 1)->tat_ns);
+	return 0;
 }
 
-static struct limit_tenant *tenant_synced(struct queue *queue, const char *name, int64_t now_ns)
+static int64_t tenant_synced(struct queue *queue, struct limit_tenant *tenant)
 {
-	struct limit_tenant *tenant = limits_tenant(&queue->limits, name, now_ns);
-	if (!synced(queue, &tenant->bucket, 't', name) || (tenant->tier && !synced(queue, &tenant->tier->bucket, 'r', tenant->tier->name)))
-		return NULL;
-	return tenant;
+	int64_t own = synced(queue, &tenant->bucket, 't', tenant->name);
+	int64_t tier = tenant->tier ? synced(queue, &tenant->tier->bucket, 'r', tenant->tier->name) : 0;
+	return own > tier ? own : tier;
 }
 
 static void drop_word(void *arg, const struct limit_tenant *tenant)
 {
 	struct dispatcher *d = arg;
+	slices_drop(tenant->bucket.slice);
 	if (tenant->bucket.word != 0)
 		words_drop(d, tenant->bucket.word - 1);
 }
 
 static uint32_t word_of(const struct limit_bucket *bucket)
 {
-	return bucket->word == 0 || bucket->interval_ns <= 0 ? SHM_NO_WORD : bucket->word - 1;
+	return bucket->word == 0 || bucket->whole_interval_ns <= 0 ? SHM_NO_WORD : bucket->word - 1;
 }
 
 void limit_words(const struct job *job, uint32_t *tenant_word, uint32_t *tier_word)
@@ -76,6 +82,13 @@ static int64_t db_of(const struct queue *queue, int64_t until_ns, int64_t now_ns
 	return until_ns == LIMITS_NEVER ? BACKLOG_NEVER : dispatcher_db_now_us(queue->d) + (until_ns - now_ns) / NS_PER_US + 1;
 }
 
+static void wants_more(const struct limit_tenant *tenant)
+{
+	slices_waits(tenant->bucket.slice);
+	if (tenant->tier)
+		slices_waits(tenant->tier->bucket.slice);
+}
+
 static int64_t grant(void *arg, const char *name, int64_t want, int64_t *until_us)
 {
 	struct queue *queue = arg;
@@ -84,12 +97,17 @@ static int64_t grant(void *arg, const char *name, int64_t want, int64_t *until_u
 		limits_unreserve(&queue->limits, name, -want);
 		return 0;
 	}
-	if (!tenant_synced(queue, name, now_ns)) {
-		*until_us = db_of(queue, now_ns + NO_WORD_NS, now_ns);
+	struct limit_tenant *tenant = limits_tenant(&queue->limits, name, now_ns);
+	int64_t closed_ns = tenant_synced(queue, tenant);
+	if (closed_ns > 0) {
+		wants_more(tenant);
+		*until_us = db_of(queue, closed_ns, now_ns);
 		return 0;
 	}
 	int64_t n = limits_reserve(&queue->limits, name, want, now_ns, &until_ns);
 	if (n == 0) {
+		if (until_ns != LIMITS_NEVER)
+			wants_more(tenant);
 		*until_us = db_of(queue, until_ns, now_ns);
 		exceeded_own(queue, name);
 	}
@@ -115,6 +133,9 @@ void limit_begun(struct job *job, int64_t units)
 		return;
 	job->reserved = false;
 	limits_sent(&job->queue->limits, job->tenant, units, clock_mono_ns());
+	slices_taken(job->limited->bucket.slice, units);
+	if (job->limited->tier)
+		slices_taken(job->limited->tier->bucket.slice, units);
 }
 
 void limit_ended(struct job *job)
@@ -140,7 +161,7 @@ static void adopt(struct queue *queue)
 			continue;
 		limits_running(&queue->limits, job->tenant, now_ns);
 		job->limited = limits_tenant(&queue->limits, job->tenant, now_ns);
-		(void)tenant_synced(queue, job->tenant, now_ns);
+		(void)tenant_synced(queue, job->limited);
 	}
 }
 
@@ -148,8 +169,13 @@ enum limit_kind limit_why(struct queue *queue, const char *tenant, int64_t *unti
 {
 	int64_t now_ns = clock_mono_ns();
 	*until_ns = now_ns;
-	if (!queue->limited || !tenant_synced(queue, tenant, now_ns))
+	if (!queue->limited)
 		return LIMIT_NONE;
+	int64_t closed_ns = tenant_synced(queue, limits_tenant(&queue->limits, tenant, now_ns));
+	if (closed_ns > 0) {
+		*until_ns = closed_ns;
+		return LIMIT_TENANT;
+	}
 	return limits_why(&queue->limits, tenant, now_ns, until_ns);
 }
 
@@ -189,6 +215,19 @@ void limit_reload(struct queue *queue)
 	adopt(queue);
 	backlog_set_grant(&queue->backlog, grant, queue);
 	lift_bars(queue);
+}
+
+void limit_queues(struct dispatcher *d)
+{
+	for (size_t i = 0; i < d->nqueues; i++) {
+		struct queue *queue = &d->queues[i];
+		int64_t interval = queue->pace.interval_ns;
+		if (!queue->conf || !queue->shm || interval <= 0 || (queue->in_flight == 0 && queue->backlog.active == 0))
+			continue;
+		(void)slices_use(&queue->slice, queue, 'q', "", SHM_NO_WORD, interval, gcra_span(queue->pace.burst, interval));
+		if (queue->buffer.entries > 0 && shm_limit_wait(&queue->shm->limit, clock_mono_ns()) > 0)
+			slices_waits(queue->slice);
+	}
 }
 
 void limit_second(struct dispatcher *d)

@@ -19,6 +19,7 @@ struct queue;
 void limit_start(struct queue *queue);
 void limit_stop(struct queue *queue);
 void limit_reload(struct queue *queue);   /* the roster has changed */
+void limit_queues(struct dispatcher *d);  /* the limits of queues with work are in use: often */
 void limit_second(struct dispatcher *d);  /* forgets who has no jobs */
 void limit_claimed(struct job *job, bool reserved); /* reserved: by the claim; false: limits came into force meanwhile */
 void limit_begun(struct job *job, int64_t units); /* its worker took so much */

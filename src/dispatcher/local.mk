@@ -21,6 +21,7 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/receiver.c src/dispatcher/receiver.h \
 	src/dispatcher/recover.c \
 	src/dispatcher/roster.c src/dispatcher/roster.h \
+	src/dispatcher/slices.c src/dispatcher/slices.h \
 	src/dispatcher/sweep.c \
 	src/dispatcher/tick.c \
 	src/dispatcher/trend.c \

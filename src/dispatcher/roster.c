@@ -133,6 +133,7 @@ static const struct terms *terms_of(const struct queue *queue, const struct entr
 
 static const struct entry *tenant_of(const struct dispatcher *d, const char *tenant)
 {
+	atomic_fetch_add_explicit(&d->global->tenant_lookups, 1, memory_order_relaxed);
 	return d->roster ? find(d->roster->tenants, tenant) : NULL;
 }
 
@@ -261,6 +262,8 @@ static void answer(void *arg, const struct pg_result *result)
 	d->roster = xcalloc(1, sizeof *d->roster);
 	for (int row = 0; row < PQntuples(result->res); row++)
 		read_row(d, d->roster, result->res, row);
+	atomic_store(&d->global->tenants, roster_size(d));
+	atomic_fetch_add(&d->global->tenant_reads, 1);
 	tell_queues(d, old);
 	roster_drop(old);
 	if (!old)

@@ -102,12 +102,6 @@ static const char *rate_text(char *dst, size_t size, int64_t interval_ns)
 	return dst;
 }
 
-static bool batch_waits(const struct queue *queue, int64_t *until_ns)
-{
-	*until_ns = buffer_due_ns(&queue->buffer);
-	return queue->buffer.entries > 0 && queue->buffer.released == 0 && *until_ns != BUFFER_NEVER;
-}
-
 /* What holds back this tenant alone. */
 static void add_tenant(struct dispatcher *d, struct queue *queue, const char *tenant, json_t *reasons)
 {
@@ -139,7 +133,7 @@ static bool tenant_waits(const struct queue *queue, const char *tenant)
 	return entry && entry->active;
 }
 
-static void add_due(struct dispatcher *d, struct queue *queue, const char *tenant, bool buffered, json_t *reasons)
+static void add_due(struct dispatcher *d, struct queue *queue, const char *tenant, const struct job *job, json_t *reasons)
 {
 	char until[32];
 	int64_t until_ns;
@@ -147,7 +141,7 @@ static void add_due(struct dispatcher *d, struct queue *queue, const char *tenan
 	add_tenant(d, queue, tenant, reasons);
 	if (json_array_size(reasons) > 0)
 		return;
-	if (buffered && batch_waits(queue, &until_ns)) {
+	if (job && buffer_waits(&queue->buffer, &job->item, &until_ns)) {
 		add(reasons, "batch_waiting", at_real(until, until_ns / NS_PER_US + d->real_minus_mono_us), "it waits for company in its batch");
 		return;
 	}
@@ -186,7 +180,7 @@ static void add_pending(struct dispatcher *d, const json_t *row, json_t *reasons
 	}
 	if (!in_future(row)) {
 		const char *tenant = json_string_value(json_object_get(row, "tenant_id"));
-		add_due(d, queue, tenant ? tenant : "", false, reasons);
+		add_due(d, queue, tenant ? tenant : "", NULL, reasons);
 	}
 }
 
@@ -199,7 +193,7 @@ static void add_claimed(struct dispatcher *d, const json_t *row, json_t *reasons
 	if (json_is_true(json_object_get(row, "cancel_requested")))
 		add(reasons, "cancel_requested", NULL, "it runs and was asked to stop");
 	if (job && job->state == JOB_BUFFERED && job->queue) {
-		add_due(d, job->queue, job->tenant, true, reasons);
+		add_due(d, job->queue, job->tenant, job, reasons);
 		return;
 	}
 	add(reasons, "running", NULL, "it is %s on node %s", json_string_value(json_object_get(row, "status")),

@@ -147,7 +147,7 @@ static void part_failed(struct import_run *run, const struct pg_result *result)
 	free(run->reason);
 	run->reason = xstrdup(result->error);
 	run->probe = 0;
-	if (strncmp(result->sqlstate, "22", 2) == 0)
+	if (strncmp(result->sqlstate, "22", 2) == 0 || strcmp(result->sqlstate, "23514") == 0) /* a domain has checks as well */
 		probe(run);
 	else
 		bad_row(run);

@@ -16,6 +16,7 @@
 #include "pg/conn.h"
 
 struct import_table { /* a table as the database has it */
+	bool parted; /* partitioned: its rows show no xmax */
 	size_t n;
 	struct import_table_column {
 		char *name, *type; /* type: as it stands in a cast */
@@ -35,6 +36,7 @@ struct import_plan {
 	struct import_target *targets;
 	size_t n;
 	const char *tenant_column, *tenant_type; /* NULL: none is set */
+	bool parted;
 	bool guard;                /* the key does not say whose a row is: other tenants' rows are left alone */
 };
 

@@ -95,6 +95,7 @@ static void answer_table(void *arg, const struct pg_result *result)
 		import_fail(run, *kind == '\0' ? "there is no table %s" : "%s is not a table", run->spec->table_name);
 		return;
 	}
+	run->table.parted = *kind == 'p';
 	take_table(run, result->res);
 	import_read_open(run);
 	if (run->spec->url ? !import_url_open(run) : !import_file_open(run))

@@ -28,7 +28,7 @@ libhandlers_a_SOURCES = \
 	src/handlers/import_read.c \
 	src/handlers/import_spec.c src/handlers/import_spec.h \
 	src/handlers/import_split.c src/handlers/import_split.h \
-	src/handlers/import_start.c src/handlers/import_url.c \
+	src/handlers/import_sql.c src/handlers/import_start.c src/handlers/import_url.c \
 	src/handlers/law.c src/handlers/law.h \
 	src/handlers/null.c \
 	src/handlers/registry.c src/handlers/registry.h \
@@ -53,4 +53,4 @@ libhandlers_a_SOURCES = \
 	src/handlers/webhook.c \
 	src/handlers/webhook_answer.c src/handlers/webhook_answer.h \
 	src/handlers/webhook_sign.c src/handlers/webhook_sign.h
-EXTRA_DIST += docs/webhooks.md docs/email.md docs/decisions/smtp-transaction.md
+EXTRA_DIST += docs/import.md docs/pools.md docs/webhooks.md docs/email.md docs/decisions/smtp-transaction.md

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "handlers/gsm.h"
 #include "handlers/http.h"
 #include "handlers/law.h"
 #include "handlers/registry.h"
@@ -222,7 +223,21 @@ static void sms_stop(void *state, struct jobq_job *job, enum jobq_stop why)
 	sms_end(one, o, left ? sent : unsent, left ? sizeof sent - 1 : sizeof unsent - 1);
 }
 
+/* Segments, when the queue's limits count them. A message with none is refused anyway. */
+static int64_t sms_cost(void *state, const struct jobq_job *job)
+{
+	const struct sms *s = state;
+	struct sms_message m;
+	char err[256];
+
+	if (s->queue->k.rate_unit != CONF_RATE_UNIT_SEGMENTS || !sms_message_read(&m, job->payload, job->payload_len, s->queue->k.from, err, sizeof err))
+		return 1;
+	int64_t segments = (int64_t)gsm_measure(m.text, m.text_len).segments;
+	sms_message_free(&m);
+	return segments;
+}
+
 const struct jobq_handler handler_sms = {
 	.name = "sms", .flags = JOBQ_HANDLER_OUTSIDE | JOBQ_HANDLER_OVERLAP,
-	.open = sms_open, .run = sms_run, .stop = sms_stop, .close = sms_close, .width = sms_width,
+	.open = sms_open, .run = sms_run, .stop = sms_stop, .close = sms_close, .width = sms_width, .cost = sms_cost,
 };

@@ -252,6 +252,15 @@ void buffer_close(struct buffer *b, int64_t now_ns)
 	group_judge_waiting(b, now_ns);
 }
 
+bool buffer_waits(const struct buffer *b, const struct buffer_item *item, int64_t *until_ns)
+{
+	if (!item->buffered || !item->tenant)
+		return false;
+	const struct buffer_group *group = b->law.mixed ? &b->all : &item->tenant->group;
+	*until_ns = group->wait.key;
+	return group->released == 0 && group->wait.at > 0;
+}
+
 int64_t buffer_due_ns(const struct buffer *b)
 {
 	const struct heap_node *node = heap_top(&b->waiting);

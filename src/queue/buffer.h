@@ -127,6 +127,8 @@ size_t buffer_take(struct buffer *b, size_t max, int64_t now_ns, struct buffer_i
 size_t buffer_drain(struct buffer *b, size_t max, int64_t now_ns, struct buffer_item *out[]);
 void buffer_close(struct buffer *b, int64_t now_ns); /* from now on nothing waits (shutdown) */
 bool buffer_ready(struct buffer *b, int64_t now_ns); /* buffer_take would return something */
+/* The item waits for company; *until_ns: when that ends. */
+bool buffer_waits(const struct buffer *b, const struct buffer_item *item, int64_t *until_ns);
 int64_t buffer_due_ns(const struct buffer *b);       /* when the next group ends its wait; BUFFER_NEVER */
 /* How many jobs may be claimed so that `ready` jobs lie ready and no bound is broken; bytes by the average of those that are here. */
 size_t buffer_room(const struct buffer *b, size_t ready);

@@ -26,6 +26,8 @@ void limits_set_bucket(struct limit_bucket *bucket, int64_t interval_ns, int64_t
 	bucket->tat_ns = gcra_rescale(bucket->tat_ns, now_ns, bucket->interval_ns, interval_ns);
 	bucket->interval_ns = interval_ns;
 	bucket->burst_ns = burst_ns;
+	bucket->whole_interval_ns = interval_ns;
+	bucket->whole_burst_ns = burst_ns;
 }
 
 /* ns that lie between now and the end of what may be reserved */

@@ -28,12 +28,16 @@
 #define LIMITS_HORIZON_NS INT64_C(1000000000)
 #define LIMITS_TIER_MAX 64 /* a longer name is cut */
 
+struct slice;
+
 struct limit_bucket {
 	int64_t tat_ns;         /* the sender's: taken by limits_sent, or copied from where the workers take it */
 	int64_t interval_ns;    /* ns a unit; 0 = no limit */
 	int64_t burst_ns;
 	int64_t reserved_milli; /* thousandths of units */
+	int64_t whole_interval_ns, whole_burst_ns; /* as configured; interval and burst may be this node's part of it */
 	uint32_t word;          /* the caller's: where its tat is kept; 0 = nowhere yet */
+	struct slice *slice;    /* the caller's */
 };
 
 struct limits_of { /* the limits of one tenant */

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 
 #define CUT_REFUSED 0.7
-#define CUT_LATENCY 0.85
+#define CUT_WEAK 0.85
 #define RAISE 0.05
 #define RAISE_NEAR 0.005
 #define NEAR 0.9
@@ -62,22 +62,28 @@ void rate_accepted(struct rate_state *r)
 	r->accepted += 1;
 }
 
-static bool too_many_refused(const struct rate_state *r)
+static bool too_many(const struct rate_state *r, double of)
 {
-	return r->refused > 0 && r->refused * RATE_SHARE >= r->refused + r->accepted;
+	return of > 0 && of * RATE_SHARE >= r->accepted + r->refused + r->failed;
 }
 
 bool rate_refused(struct rate_state *r, int64_t now_ns)
 {
 	r->refused += 1;
-	return r->effective > 0 && too_many_refused(r) && cut(r, CUT_REFUSED, r->ceiling * RATE_FLOOR, now_ns);
+	return r->effective > 0 && too_many(r, r->refused) && cut(r, CUT_REFUSED, r->ceiling * RATE_FLOOR, now_ns);
+}
+
+bool rate_failed(struct rate_state *r, int64_t now_ns)
+{
+	r->failed += 1;
+	return r->effective > 0 && too_many(r, r->failed) && cut(r, CUT_WEAK, r->ceiling * RATE_WEAK_FLOOR, now_ns);
 }
 
 /* Before the halving the counts are those of this second and half of what was before: twice what is sent in a second. */
 static bool find_rate(struct rate_state *r, int64_t now_ns)
 {
 	double sent = (r->accepted + r->refused) / 2;
-	if (r->effective > 0 || sent < RATE_LEAST || !too_many_refused(r))
+	if (r->effective > 0 || sent < RATE_LEAST || !too_many(r, r->refused))
 		return false;
 	r->effective = r->ceiling = sent;
 	return cut(r, CUT_REFUSED, 0, now_ns);
@@ -98,7 +104,7 @@ bool rate_latency(struct rate_state *r, int64_t took_ns, int64_t now_ns)
 		return false;
 	if (r->recent_ns < r->base_ns * LATENCY_TIMES || r->recent_ns - r->base_ns < LATENCY_LEAST_NS)
 		return false;
-	return cut(r, CUT_LATENCY, r->ceiling * RATE_LATENCY_FLOOR, now_ns);
+	return cut(r, CUT_WEAK, r->ceiling * RATE_WEAK_FLOOR, now_ns);
 }
 
 bool rate_second(struct rate_state *r, int64_t now_ns)
@@ -108,6 +114,7 @@ bool rate_second(struct rate_state *r, int64_t now_ns)
 		r->halved_ns = now_ns;
 		r->accepted /= 2;
 		r->refused /= 2;
+		r->failed /= 2;
 		if (found)
 			return true;
 	}

@@ -5,8 +5,8 @@
  * it changes by compare-and-swap alone, so every unit is taken once whoever dies in between, and a process killed between
  * its take and its sending costs one unit, never an extra one.
  *
- * Invariant: over all processes no window holds more than rate * time + burst units. Setting a new rate keeps what is
- * owed, in units; setting the same one changes nothing (a reload gives no fresh burst). Of several limits all are taken or none:
+ * Invariant: over all processes no window holds more than rate * time + burst units. Setting a new law keeps what may
+ * go at once, in units; setting the same one changes nothing (a reload gives no fresh burst). Of several limits all are taken or none:
  * what was taken before one refused is given back, which only makes the others too careful for that moment. The law (interval, burst,
  * until) is read as one: until is LIMIT_CHANGING while it is written, and read again afterwards. Fails in no way.
  */
@@ -37,11 +37,24 @@ static struct law limit_law(const struct shm_limit *limit, int64_t now_ns)
 	return law;
 }
 
+/* tat under a new law: the units that may go at once stay the same, but for those beyond the new burst. */
+static int64_t limit_rescaled(int64_t tat, int64_t now, const struct law *old, const struct law *fresh)
+{
+	if (old->interval <= 0 || fresh->interval <= 0)
+		return tat;
+	int64_t slack = old->burst - gcra_ahead(tat, now); /* ns; negative: owed by a take dearer than the burst */
+	__extension__ typedef __int128 wide;
+	wide scaled = (wide)slack * fresh->interval / old->interval;
+	int64_t kept = scaled > fresh->burst ? fresh->burst : scaled < -GCRA_MAX ? -GCRA_MAX : (int64_t)scaled;
+	return gcra_add(now, fresh->burst - kept);
+}
+
 void shm_limit_set_until(struct shm_limit *limit, int64_t interval_ns, int64_t burst_ns, int64_t until_ns)
 {
-	int64_t old = atomic_load(&limit->interval_ns), old_burst = atomic_load(&limit->burst_ns);
+	const struct law fresh = {.interval = interval_ns, .burst = burst_ns};
+	const struct law old = {.interval = atomic_load(&limit->interval_ns), .burst = atomic_load(&limit->burst_ns)};
 
-	if (interval_ns == old && burst_ns == old_burst) {
+	if (fresh.interval == old.interval && fresh.burst == old.burst) {
 		atomic_store(&limit->until_ns, until_ns);
 		return;
 	}
@@ -50,9 +63,19 @@ void shm_limit_set_until(struct shm_limit *limit, int64_t interval_ns, int64_t b
 	atomic_store(&limit->burst_ns, burst_ns);
 	int64_t now = clock_mono_ns(), tat = atomic_load(&limit->tat_ns), scaled;
 	do
-		scaled = gcra_rescale(tat, now, old, interval_ns);
+		scaled = limit_rescaled(tat, now, &old, &fresh);
 	while (!atomic_compare_exchange_weak(&limit->tat_ns, &tat, scaled));
 	atomic_store(&limit->until_ns, until_ns);
+}
+
+void shm_limit_drain(struct shm_limit *limit, double units)
+{
+	int64_t interval = atomic_load(&limit->interval_ns), burst = atomic_load(&limit->burst_ns);
+	double kept = units * (double)interval;
+	int64_t least = gcra_add(clock_mono_ns(), burst - (kept >= (double)burst ? burst : kept <= 0 ? 0 : (int64_t)kept));
+
+	if (atomic_load(&limit->tat_ns) < least)
+		atomic_store(&limit->tat_ns, least);
 }
 
 void shm_limit_set(struct shm_limit *limit, struct rate rate, int64_t burst)

@@ -12,8 +12,10 @@
 /* dispatcher (or a test). burst = units that may go at once after a rest, >= 1; count 0 = no limit */
 void shm_limit_set(struct shm_limit *limit, struct rate rate, int64_t burst);
 /* The same in ns a unit (0 = no limit) and ns of burst, until until_ns (mono; 0 = no end): from then on nothing is taken before it is
- * set again. What is owed stays the same number of units. */
+ * set again. A new law frees no units: as many may go at once as before it, but no more than its burst. */
 void shm_limit_set_until(struct shm_limit *limit, int64_t interval_ns, int64_t burst_ns, int64_t until_ns);
+/* Of what may go at once no more than `units` stay. dispatcher, while the limit is closed (until_ns in the past). */
+void shm_limit_drain(struct shm_limit *limit, double units);
 /* Takes `cost` units now: returns 0, or takes nothing and returns the ns to wait before trying again (> 0). Never blocks. */
 int64_t shm_limit_take(struct shm_limit *limit, int64_t cost, int64_t now_mono_ns);
 /* The same of n <= SHM_LIMITS of them: of all or of none. */

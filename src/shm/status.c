@@ -5,7 +5,7 @@
  * answer). Writes nothing, waits for nothing, asks no database. All ages are computed against one moment. Every text is
  * cleaned on its way in, so the document is valid JSON whatever the segment holds; every index is checked.
  *
- * Keys whose machinery is not built yet are null or empty, as the interface says: tenant_cache, alerts.
+ * Keys whose machinery is not built yet are null or empty, as the interface says: alerts.
  * NULL only when memory is short.
  */
 #include "config.h"
@@ -158,17 +158,26 @@ static json_t *status_processes(const struct shm *shm, const struct shm_status_n
 	return list;
 }
 
+/* A look-up is a hit, a reading of all of them a miss. */
+static json_t *status_tenants(const struct shm_global *global)
+{
+	uint64_t hits = atomic_load(&global->tenant_lookups), misses = atomic_load(&global->tenant_reads), all = hits + misses;
+
+	return json_pack("{s:I,s:I,s:I,s:f}", "size", (json_int_t)atomic_load(&global->tenants), "hits", (json_int_t)hits, "misses", (json_int_t)misses,
+		"hit_ratio", all > 0 ? (double)hits / (double)all : 0.0);
+}
+
 json_t *shm_status_json(const struct shm *shm)
 {
 	const struct shm_global *global = shm->global;
 	const struct shm_status_now now = {.mono_ns = clock_mono_ns(), .real_us = clock_real_us()};
 	int64_t counted = atomic_load(&global->counts_mono_ns);
 
-	return json_pack("{s:s,s:o,s:I,s:f,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:{s:n,s:n,s:n,s:n},s:o,s:[]}",
+	return json_pack("{s:s,s:o,s:I,s:f,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:[]}",
 		"version", PACKAGE_VERSION, "node", shm_status_name(&global->node), "pid", (json_int_t)atomic_load(&global->master_pid),
 		"uptime_s", shm_status_age_s(now.mono_ns, atomic_load(&global->start_mono_ns), NS_PER_S),
 		"config", status_config(global), "database", status_database(global),
 		"counts_age_s", counted == 0 ? json_null() : json_real(shm_status_age_s(now.mono_ns, counted, NS_PER_S)),
 		"queues", shm_status_queues(shm, &now), "unserved", status_unserved(global, &now), "nodes", status_nodes(global),
-		"pools", shm_status_pools(shm), "tenant_cache", "size", "hits", "misses", "hit_ratio", "processes", status_processes(shm, &now), "alerts");
+		"pools", shm_status_pools(shm), "tenant_cache", status_tenants(global), "processes", status_processes(shm, &now), "alerts");
 }

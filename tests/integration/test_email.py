@@ -232,17 +232,18 @@ def test_dropped_before_the_end(start, db, mail):
 @pytest.mark.parametrize("cut", ["cut_received", "cut_sent"])
 @pytest.mark.parametrize("pipelining", [False, True])
 def test_cut_at_every_byte(start, db, mail, cut, pipelining):
-    """Connection n is cut after n bytes, for every n of a whole conversation: nobody gets it twice, what is done has arrived."""
+    """Every other connection is cut, one byte later each time, over a whole conversation: nobody gets it twice, what is done has arrived."""
     span = 700 if cut == "cut_received" else 260
     mail.control(**{cut: span})
-    start(max_retries=1000, retry_backoff="fixed 1ms", max_connections=2, workers=2, options={"pipelining": pipelining})
-    jobs = span + 50 # each cut may leave one held
+    start(max_retries=1000, retry_backoff="fixed 1ms", max_connections=2, workers=2, max_messages_per_connection=1,
+          options={"pipelining": pipelining})
+    jobs = 2 * span # each has a connection to itself
     db.enqueue_many([{"queue": "email", "payload": {"to": f"a{n}@example.com", "text": "x"}} for n in range(jobs)])
     db.settle("email", 120)
     count, states = got(mail), db.statuses("email")
     assert set(count.values()) == {1} and set(states) == {"completed", "held"} and sum(states.values()) == jobs, states
     assert {r[0] for r in db.sql("SELECT payload->>'to' FROM jobq.jobs WHERE status = 'completed'")} <= set(count)
-    assert min(line["connection"] for line in mail.effects()) > 100 # the first that came through
+    assert max(line["connection"] for line in mail.effects()) > 2 * span
 
 
 def test_slow(start, db, mail):
@@ -297,6 +298,27 @@ def test_turned_away(start, db, mail, greet):
     assert db.wait_job(job, "completed")["result"]["reply"].startswith("250")
     if greet.startswith("554"):
         assert db.job(job)["retry_count"] == 0
+
+
+def test_never_greeted(start, db, mail):
+    """A server that accepts and says nothing: cut off after job_timeout, tried again; other queues' workers are not its business."""
+    mail.control(greet="mute")
+    start(job_timeout="1s", max_retries=50)
+    job = send(db, "a@example.com")
+    wait_until(lambda: db.job(job)["retry_count"] >= 1, "a failed try")
+    assert "before the message was sent" in db.job(job)["error_message"]
+    mail.control()
+    db.wait_job(job, "completed")
+    assert got(mail) == {"a@example.com": 1}
+
+
+def test_rate_by_recipients(start, db, mail):
+    """rate_unit = recipients: a message weighs as many as it has."""
+    start(rate_limit="20/s", rate_burst=1, rate_unit="recipients")
+    db.enqueue_many([{"queue": "email", "payload": {"to": [f"a{n}-{i}@example.com" for i in range(10)], "text": "x"}} for n in range(5)])
+    db.settle("email")
+    span = db.one("SELECT extract(epoch FROM max(completed_at) - min(started_at)) FROM jobq.jobs")
+    assert span > 1.5 and len(got(mail)) == 50
 
 
 # --- being let in

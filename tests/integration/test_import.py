@@ -1,9 +1,11 @@
 """Files into a table: what a payload may say, what the files may look like, and what becomes of rows that do not fit."""
 import json
 import os
+import re
 
 import pytest
 
+from harness.paths import SOURCE
 from harness.wait import wait_until
 
 TABLE = """
@@ -214,3 +216,58 @@ def test_hostile_names(shop, db):
     s.good("b.jsonl", json.dumps({"sku": "2", 'od"d; DROP TABLE products; --': "'; y"}))
     assert db.sql('SELECT sku, "od""d; DROP TABLE products; --" FROM products ORDER BY 1') == [("1", "x"), ("2", "'; y")]
     assert "no column" in s.bad("c.csv", "sku,\"x') ; --\"\n1,x\n")
+
+
+def test_kinds_of_tables(shop, db):
+    """Partitions, generated columns and other schemas are fine; a view is no table; what is only checked at COMMIT fails there."""
+    s = shop(tables="shop.parts, products_view, refs")
+    db.sql("CREATE SCHEMA shop; GRANT USAGE ON SCHEMA shop TO jobq_worker;"
+           "CREATE TABLE shop.parts (store_id text, sku text, n int, twice int GENERATED ALWAYS AS (2 * n) STORED, id bigserial, PRIMARY KEY (store_id, sku))"
+           " PARTITION BY LIST (store_id); CREATE TABLE shop.acme PARTITION OF shop.parts FOR VALUES IN ('acme');"
+           "GRANT ALL ON ALL TABLES IN SCHEMA shop TO jobq_worker; GRANT USAGE ON ALL SEQUENCES IN SCHEMA shop TO jobq_worker;"
+           "CREATE VIEW products_view AS SELECT * FROM products; GRANT ALL ON products_view TO jobq_worker;"
+           "CREATE TABLE refs (store_id text, sku text, FOREIGN KEY (store_id, sku) REFERENCES products DEFERRABLE INITIALLY DEFERRED); GRANT ALL ON refs TO jobq_worker")
+    assert counts(s.good("a.csv", "sku,n\n1,4\n2,5\n", table="shop.parts")) == (2, 0, 0, 0)
+    assert counts(s.good("b.csv", "sku,n\n2,6\n3,7\n", table="Shop.Parts")) == (1, 1, 0, 0)
+    assert db.sql("SELECT sku, n, twice FROM shop.parts ORDER BY 1") == [("1", 4, 8), ("2", 6, 12), ("3", 7, 14)]
+    assert "generated" in s.bad("c.csv", "sku,twice\n1,1\n", table="shop.parts")
+    assert "is not a table" in s.bad("a.csv", "sku,n\n1,4\n", table="products_view")
+    assert "foreign key" in s.bad("d.csv", "sku\n77\n", table="refs", key=None)
+    assert db.one("SELECT count(*) FROM refs") == 0
+
+
+def test_types(shop, db):
+    """Every value is cast as PostgreSQL casts text, arrays and JSON included."""
+    s = shop(tables="kinds")
+    db.sql("CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE DOMAIN small AS int CHECK (VALUE < 10);"
+           "CREATE TABLE kinds (store_id text, a mood, b small, c int[], d jsonb, e bytea, f char(4), g uuid, h timestamptz, i interval, j bool, k bit(3), l xml);"
+           "GRANT ALL ON kinds TO jobq_worker")
+    row = ["happy", "9", '"{1,2}"', '"{""x"": [1.10]}"', "\\x00ff", "ab", "00000000-0000-0000-0000-000000000001", "2026-01-31T12:00:00Z", "1 day", "t", "101",
+           "<a>1</a>"]
+    assert counts(s.good("a.csv", "a,b,c,d,e,f,g,h,i,j,k,l\n" + ",".join(row) + "\n", table="kinds", key=None)) == (1, 0, 0, 0)
+    assert db.sql("SELECT a::text, b, c, d::text, e, f, i::text, k::text FROM kinds") == [
+        ("happy", 9, [1, 2], '{"x": [1.10]}', db.sql("SELECT '\\x00ff'::bytea")[0][0], "ab  ", "1 day", "101")] or db.one("SELECT e = '\\x00ff' FROM kinds")
+    assert "column b" in s.bad("b.csv", "b\n10\n", table="kinds", key=None) and "line 2" in s.bad("c.csv", "f\n12345\n", table="kinds", key=None)
+    data = '{"a": "sad", "c": "{3}", "d": {"y": null}, "j": false}\n'
+    assert counts(s.good("d.jsonl", data, table="kinds", key=None)) == (1, 0, 0, 0)
+    assert db.one("SELECT d::text FROM kinds WHERE a = 'sad'") == '{"y": null}'
+
+
+def test_the_manuals_sample(daemon, db, where):
+    """docs/import.md, block by block: what it says is what happens."""
+    with open(os.path.join(SOURCE, "docs/import.md"), encoding="utf-8") as f:
+        blocks = re.findall(r"^```(\w+)\n(.*?)^```", f.read(), re.M | re.S)
+    (table, job), (ini,), (csv,), (result,) = ([text for kind, text in blocks if kind == wanted] for wanted in ("sql", "ini", "csv", "json"))
+    db.sql(table)
+    os.makedirs(os.path.join(where, "acme"))
+    with open(os.path.join(where, "acme", "products.csv"), "w", encoding="utf-8") as f:
+        f.write(csv)
+    d = daemon(db, {})
+    with open(d.config, "a", encoding="utf-8") as f:
+        f.write(ini.replace("/srv/imports", where))
+    d.start()
+    row = db.wait_job(db.one(job), "completed")
+    assert row["result"] == json.loads(result)
+    assert db.sql("SELECT store_id, sku, name, price::text, stock FROM products ORDER BY 2") == [
+        ("acme", "A-1", "Tea, green", "2.50", None), ("acme", "A-3", "Milk", "1.20", None)]
+    assert db.sql("SELECT job_id, line FROM jobq.import_errors") == [(row["id"], 3)]

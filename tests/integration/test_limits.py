@@ -101,10 +101,24 @@ def test_an_inactive_tenant_waits(daemon, db, receiver):
     assert len(receiver.effects()) == 6
 
 
+def test_the_roster_is_read_once(daemon, db, receiver):
+    """Looking a tenant up asks no database: status counts the look-ups and the readings."""
+    db.sql("INSERT INTO jobq.tenants (id, tier) SELECT 'f' || n, 'free' FROM generate_series(1, 50) n")
+    db.sql("INSERT INTO jobq.tiers (tier, weight) VALUES ('free', 0.5)")
+    for n in range(1, 51):
+        enqueue(db, f"f{n}", 2)
+    d = daemon(db, {"sms": receiver.queue_keys()}).start()
+    db.settle("sms", 20)
+    cache = d.status()["tenant_cache"]
+    assert cache["size"] == 50 and cache["hits"] >= 50 and 1 <= cache["misses"] <= 3
+    db.sql("UPDATE jobq.tenants SET tier = 'paid' WHERE id = 'f1'")
+    wait_until(lambda: d.status()["tenant_cache"]["misses"] > cache["misses"], "the change to be read", 10)
+
+
 def _one_more(db):
     job = db.one("SELECT min(id) FROM jobq.jobs_live WHERE tenant_id = 'late'")
     if job is None:
-        db.sql("SELECT jobq.enqueue('sms', '{\"to\": \"+358401\", \"text\": \"late:9\"}', 'late', run_at => now() + interval '1 s')")
+        db.sql("SELECT jobq.enqueue('sms', '{\"to\": \"+358401234567\", \"text\": \"late:9\"}', 'late', run_at => now() + interval '1 s')")
         job = db.one("SELECT min(id) FROM jobq.jobs_live WHERE tenant_id = 'late'")
     return job
 
@@ -147,7 +161,23 @@ def test_weights_share_a_limited_queue(daemon, db, receiver):
 
 def test_segments_are_counted(daemon, db, receiver):
     """rate_unit = segments: a text of three segments takes three tokens."""
-    db.enqueue_many([{"queue": "sms", "tenant_id": "t", "payload": {"to": "+358401", "text": f"{n:03d}" + "x" * 400}} for n in range(40)])
+    db.enqueue_many([{"queue": "sms", "tenant_id": "t", "payload": {"to": f"+35840{n:07d}", "text": f"{n:03d}" + "x" * 400}} for n in range(40)])
     daemon(db, {"sms": {**receiver.queue_keys(), "rate_limit": "60/s", "rate_unit": "segments"}}).start()
     db.settle("sms", 20)
-    assert most_in_a_second(receiver.effects()) <= most(20)
+    assert len(receiver.effects()) == 40 and most_in_a_second(receiver.effects()) <= most(20)
+
+
+def test_nodes_share_a_limit(daemon, db, receiver):
+    """Three nodes keep 50/s together, each has some of it; when two leave, the third has all of it again."""
+    enqueue(db, "t", 1000)
+    keys = {**receiver.queue_keys(), "workers": 2, "rate_limit": "50/s", "on_uncertain": "retry"}
+    nodes = [daemon(db, {"sms": keys}, node=f"n{i}", lease="3s").start() for i in range(3)]
+    wait_until(lambda: len(receiver.effects()) > 50, "deliveries")
+    wait_until(lambda: all(d.queue_status("sms")["completed"] > 30 for d in nodes), "deliveries of every node")
+    shared = len(receiver.attempts())
+    for d in nodes[1:]:
+        d.stop()
+    wait_until(lambda: len(receiver.attempts()) > shared + 250, "deliveries of the node that is left", 60)
+    assert most_in_a_second(receiver.attempts()) <= most(50)
+    alone = receiver.attempts()[-150:]
+    assert 150 / (alone[-1]["m"] - alone[0]["m"]) > 35

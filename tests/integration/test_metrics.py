@@ -19,7 +19,7 @@ def when(text):
 
 def keys(receiver, **more):
     """The receiver is told whose message it is, so that its log is a witness by tenant."""
-    return {**receiver.queue_keys(), "body": '{"to": "{to}", "text": "{text}", "tenant": "{tenant}"}', "retry_backoff": "fixed 100ms", **more}
+    return {**receiver.queue_keys(), "body": '{"to": "{to}", "text": "{text}", "tenant": "{tenant}"}', "retry_backoff": "fixed 100ms", "rate_adaptive": "off", **more}
 
 
 def send(db, tenant, numbers, queue="sms"):
@@ -53,7 +53,7 @@ def test_document(daemon, db, receiver):
 
 def test_tells_what_the_receiver_logged(daemon, db, receiver):
     """Jobs, successes, errors and refusals by tenant, against the receiver's log; the rate is held meanwhile."""
-    d = daemon(db, {"sms": keys(receiver, rate_limit="50/s", max_retries=3), "null": {}}).start()
+    d = daemon(db, {"sms": keys(receiver, rate_limit="50/s", max_retries=3, rate_adaptive="on"), "null": {}}).start()
     send(db, "acme", good(90) + [f"+999400{n:04d}" for n in range(4)] + [f"+999010{n:04d}" for n in range(3)] + [f"+999012{n:04d}" for n in range(2)])
     send(db, "shop", good(20, 1000) + ["+9990121001"])
     db.enqueue_many([{"queue": "null", "tenant_id": "acme"} for _ in range(60)])

@@ -174,12 +174,12 @@ START_TEST(a_new_rate_keeps_what_is_owed)
 	ck_assert_int_eq(shm_limit_wait(&limit, now), 3600 * NS_PER_S);
 	shm_limit_set(&limit, (struct rate){50, NS_PER_S}, 1);       /* one unit is owed still, at the new pace */
 	ck_assert_int_eq(shm_limit_wait(&limit, now), 20 * NS_PER_MS);
-	shm_limit_set(&limit, (struct rate){50, NS_PER_S}, 5);       /* a larger burst lets four more go */
-	for (int i = 0; i < 4; i++)
-		ck_assert_int_eq(shm_limit_take(&limit, 1, now), 0);
-	ck_assert_int_gt(shm_limit_take(&limit, 1, now), 0);
-	shm_limit_set(&limit, (struct rate){1, NS_PER_S}, 0);        /* a burst below one is one */
-	ck_assert_int_eq(shm_limit_wait(&limit, now), 5 * NS_PER_S);
+	shm_limit_set(&limit, (struct rate){50, NS_PER_S}, 5);       /* a larger burst has to be earned */
+	ck_assert_int_eq(shm_limit_wait(&limit, now), 20 * NS_PER_MS);
+	ck_assert_int_eq(shm_limit_wait_for(&limit, 5, now), 100 * NS_PER_MS);
+	ck_assert_int_eq(shm_limit_take(&limit, 3, now + 60 * NS_PER_MS), 0);
+	shm_limit_set(&limit, (struct rate){1, NS_PER_S}, 0);        /* a burst below one is one; two units were left to be earned */
+	ck_assert_int_eq(shm_limit_wait(&limit, now + 60 * NS_PER_MS), 4 * NS_PER_S - 60 * NS_PER_MS);
 	clock_unset();
 }
 END_TEST

@@ -1,0 +1,401 @@
+/*
+ * dispatcher/slices.c: asks for this node's part of rate limits, and writes it into their words; see slices.h.
+ *
+ * Runs in the dispatcher. Owns d->slices. Times of an answer count from its moment: ends from when it was asked, beginnings from when it
+ * came, so this node never uses more than is meant for it, whatever the way took. Every law that is written ends by itself: a
+ * dispatcher that is stopped or cut off leaves nothing open. Where no slice was running, a new one begins with what nobody could
+ * take meanwhile (idle_us), and not with a full burst. A lost answer costs use, never the limit.
+ */
+#include "config.h"
+
+#include "dispatcher/slices.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "dispatcher/dispatcher.h"
+#include "dispatcher/pace.h"
+#include "dispatcher/words.h"
+#include "queue/gcra.h"
+#include "shm/limit.h"
+
+#define ASK_NS (450 * NS_PER_MS)       /* twice in a slice: an answer may be late */
+#define ASK_ALONE_NS NS_PER_S
+#define RETRY_NS (100 * NS_PER_MS)
+#define UNUSED_NS (5 * NS_PER_S)       /* then it is not asked for any more */
+#define CLOSED 1                       /* an until_ns that is over */
+#define SLICES 2                       /* the one that runs, and the next */
+
+struct span {
+	int64_t from_ns, until_ns, interval_ns, burst_ns;
+};
+
+struct slice { /* one limit */
+	struct queue *queue;
+	char scope;
+	const char *name;
+	uint32_t word;
+	int64_t interval_ns, burst_ns; /* of all nodes together */
+	struct span spans[SLICES];
+	size_t nspans;
+	bool begun;             /* spans[0] is written into the word */
+	int64_t covered_ns;     /* until then this node has had a part without a gap */
+	int64_t used_ns;        /* last wanted */
+	double taken;           /* units since it was asked for */
+	bool waits;             /* and somebody waited */
+	TAILQ_ENTRY(slice) link;
+};
+
+struct slices {
+	TAILQ_HEAD(, slice) all;
+	struct slice **asked;   /* those of the question under way, in its order; NULL where one has gone meanwhile */
+	size_t nasked;
+	int64_t asked_ns, next_ask_ns;
+	bool asking;
+};
+
+/* ---- the words ---- */
+
+static struct shm_limit *word_of(const struct slice *slice)
+{
+	return slice->word == SHM_NO_WORD ? &slice->queue->shm->limit : words_limit(slice->queue->d, slice->word);
+}
+
+static void write_law(const struct slice *slice, int64_t interval_ns, int64_t burst_ns, int64_t until_ns)
+{
+	if (slice->word == SHM_NO_WORD)
+		pace_slice(slice->queue, interval_ns, burst_ns, until_ns);
+	else
+		shm_limit_set_until(word_of(slice), interval_ns, burst_ns, until_ns);
+}
+
+static void close_word(struct slice *slice)
+{
+	write_law(slice, slice->interval_ns, slice->burst_ns, CLOSED);
+	slice->begun = false;
+}
+
+/* The span that runs now is in the word; those that are over are gone. */
+static void advance(struct slice *slice, int64_t now_ns)
+{
+	while (slice->nspans > 0 && slice->spans[0].until_ns <= now_ns) {
+		memmove(&slice->spans[0], &slice->spans[1], (SLICES - 1) * sizeof slice->spans[0]);
+		slice->nspans--;
+		slice->begun = false;
+	}
+	const struct span *span = &slice->spans[0];
+	if (slice->nspans == 0 || slice->begun || span->from_ns > now_ns)
+		return;
+	write_law(slice, span->interval_ns, span->burst_ns, span->until_ns);
+	slice->begun = true;
+}
+
+/* ---- use ---- */
+
+static struct slices *slices_of(struct dispatcher *d)
+{
+	if (!d->slices) {
+		d->slices = xcalloc(1, sizeof *d->slices);
+		TAILQ_INIT(&d->slices->all);
+	}
+	return d->slices;
+}
+
+static struct slice *use_new(struct queue *queue, char scope, const char *name, uint32_t word, int64_t interval_ns, int64_t burst_ns)
+{
+	struct slices *s = slices_of(queue->d);
+	struct slice *slice = xcalloc(1, sizeof *slice);
+	slice->name = name;
+	slice->queue = queue;
+	slice->scope = scope;
+	slice->word = word;
+	slice->interval_ns = interval_ns;
+	slice->burst_ns = burst_ns;
+	TAILQ_INSERT_TAIL(&s->all, slice, link);
+	if (queue->alone_until_ns > clock_mono_ns()) {
+		slice->spans[0] = (struct span){0, queue->alone_until_ns, interval_ns, burst_ns};
+		slice->nspans = 1;
+		slice->covered_ns = queue->alone_until_ns;
+		return slice;
+	}
+	close_word(slice);
+	s->next_ask_ns = 0;
+	return slice;
+}
+
+static void change_law(struct slice *slice, int64_t interval_ns, int64_t burst_ns)
+{
+	for (size_t i = 0; i < slice->nspans; i++) { /* as large a part of the new limit */
+		slice->spans[i].interval_ns = slice->spans[i].interval_ns == slice->interval_ns ? interval_ns :
+			(int64_t)((double)slice->spans[i].interval_ns * (double)interval_ns / (double)slice->interval_ns);
+		slice->spans[i].burst_ns = slice->spans[i].burst_ns < burst_ns ? slice->spans[i].burst_ns : burst_ns;
+	}
+	if (slice->queue->alone_until_ns > clock_mono_ns() && slice->nspans > 0)
+		slice->spans[0].burst_ns = burst_ns;
+	slice->interval_ns = interval_ns;
+	slice->burst_ns = burst_ns;
+	slice->begun = false;
+}
+
+struct slice_law slices_use(struct slice **handle, struct queue *queue, char scope, const char *name, uint32_t word, int64_t interval_ns,
+	int64_t burst_ns)
+{
+	int64_t now_ns = clock_mono_ns();
+	if (!*handle)
+		*handle = use_new(queue, scope, name, word, interval_ns, burst_ns);
+	struct slice *slice = *handle;
+	if (slice->word != word) {
+		slice->word = word;
+		slice->begun = false;
+		if (slice->nspans == 0)
+			close_word(slice);
+	}
+	if (slice->interval_ns != interval_ns || slice->burst_ns != burst_ns)
+		change_law(slice, interval_ns, burst_ns);
+	if (now_ns - slice->used_ns > UNUSED_NS && slice->nspans == 0)
+		queue->d->slices->next_ask_ns = 0; /* it is not asked for any more: at once */
+	slice->used_ns = now_ns;
+	advance(slice, now_ns);
+	if (slice->begun)
+		return (struct slice_law){slice->spans[0].interval_ns, slice->spans[0].burst_ns, slice->spans[0].until_ns};
+	return (struct slice_law){0, 0, slice->nspans > 0 ? slice->spans[0].from_ns : now_ns + RETRY_NS};
+}
+
+void slices_taken(struct slice *slice, int64_t units)
+{
+	if (slice)
+		slice->taken += (double)units;
+}
+
+void slices_waits(struct slice *slice)
+{
+	if (slice)
+		slice->waits = true;
+}
+
+void slices_drop(struct slice *slice)
+{
+	if (!slice)
+		return;
+	struct slices *s = slice->queue->d->slices;
+	for (size_t i = 0; i < s->nasked; i++)
+		if (s->asked[i] == slice)
+			s->asked[i] = NULL;
+	TAILQ_REMOVE(&s->all, slice, link);
+	free(slice);
+}
+
+/* ---- the answer ---- */
+
+static void take_spans(struct slice *slice, const json_t *grant, int64_t asked_ns, int64_t now_ns)
+{
+	const json_t *slices = json_object_get(grant, "slices");
+	slice->nspans = 0;
+	for (size_t i = 0; i < json_array_size(slices) && slice->nspans < SLICES; i++) {
+		const json_t *one = json_array_get(slices, i);
+		double rate = json_number_value(json_object_get(one, "rate"));
+		int64_t burst = json_integer_value(json_object_get(one, "burst"));
+		if (rate <= 0 || burst < 1)
+			continue;
+		int64_t interval = (int64_t)((double)NS_PER_S / rate) + 1;
+		slice->spans[slice->nspans++] = (struct span){
+			.from_ns = now_ns + json_integer_value(json_object_get(one, "from_us")) * NS_PER_US,
+			.until_ns = asked_ns + json_integer_value(json_object_get(one, "until_us")) * NS_PER_US,
+			.interval_ns = interval, .burst_ns = gcra_span(burst, interval)};
+	}
+}
+
+/* idle_us null: nobody has taken from it lately, it is full. */
+static void fill(struct slice *slice, const json_t *idle_us)
+{
+	close_word(slice);
+	if (json_is_number(idle_us))
+		shm_limit_drain(word_of(slice), json_number_value(idle_us) * (double)NS_PER_US / (double)slice->interval_ns);
+}
+
+static void take_grant(struct slice *slice, const json_t *grant, const json_t *hold, int64_t asked_ns, int64_t now_ns)
+{
+	bool running = now_ns <= slice->covered_ns;
+	const json_t *idle = json_object_get(hold ? hold : grant, "idle_us");
+	if (hold) {
+		slice->spans[0] = (struct span){now_ns, slice->queue->alone_until_ns, slice->interval_ns, slice->burst_ns};
+		slice->nspans = 1;
+	} else {
+		take_spans(slice, grant, asked_ns, now_ns);
+	}
+	slice->begun = false;
+	if (slice->nspans == 0) {
+		slice->covered_ns = 0;
+		close_word(slice);
+		return;
+	}
+	if (!running)
+		fill(slice, idle);
+	slice->covered_ns = slice->spans[slice->nspans - 1].until_ns;
+	advance(slice, now_ns);
+}
+
+static void take_holds(struct dispatcher *d, const json_t *alone, int64_t asked_ns)
+{
+	for (size_t i = 0; i < d->nqueues; i++) {
+		const json_t *hold = json_object_get(alone, d->queues[i].name);
+		d->queues[i].alone_until_ns = hold ? asked_ns + json_integer_value(json_object_get(hold, "until_us")) * NS_PER_US : 0;
+	}
+}
+
+static void take_answer(struct dispatcher *d, const json_t *doc)
+{
+	struct slices *s = d->slices;
+	int64_t now_ns = clock_mono_ns();
+	const json_t *alone = json_object_get(doc, "alone"), *grants = json_object_get(doc, "grants");
+	take_holds(d, alone, s->asked_ns);
+	for (size_t i = 0; i < s->nasked; i++)
+		if (s->asked[i])
+			take_grant(s->asked[i], json_array_get(grants, i), json_object_get(alone, s->asked[i]->queue->name), s->asked_ns, now_ns);
+}
+
+static void answer(void *arg, const struct pg_result *result)
+{
+	struct dispatcher *d = arg;
+	struct slices *s = d->slices;
+	s->asking = false;
+	if (result->status != PG_OK) {
+		if (result->status != PG_LOST && result->status != PG_TRANSIENT)
+			log_error("shares of rate limits cannot be leased: %s", result->error);
+		s->next_ask_ns = clock_mono_ns() + RETRY_NS;
+		return;
+	}
+	size_t len = 0;
+	const char *text = PQntuples(result->res) == 1 && !pg_get_isnull(result->res, 0, 0) ? pg_get_jsonb(result->res, 0, 0, &len) : NULL;
+	json_t *doc = text ? json_loadb(text, len, 0, NULL) : NULL;
+	if (doc)
+		take_answer(d, doc);
+	json_decref(doc);
+	dispatcher_pump(d);
+}
+
+/* ---- the question ---- */
+
+static const char *scope_name(char scope)
+{
+	return scope == 'q' ? "queue" : scope == 't' ? "tenant" : "tier";
+}
+
+/* Units a second that this node could use: all of it while somebody waits, else half as much again as it took. */
+static double want_of(const struct slice *slice, int64_t now_ns, int64_t since_ns)
+{
+	double rate = (double)NS_PER_S / (double)slice->interval_ns, span = (double)(now_ns - since_ns) / (double)NS_PER_S;
+	if (slice->waits)
+		return 2 * rate;
+	return span > 0 && slice->taken > 0 ? 1.5 * slice->taken / span + 1 : 0;
+}
+
+static json_t *want(struct slice *slice, int64_t now_ns, int64_t since_ns)
+{
+	double rate = (double)NS_PER_S / (double)slice->interval_ns;
+	json_int_t burst = slice->burst_ns / slice->interval_ns;
+	json_t *doc = json_pack("{s:s, s:s, s:s, s:f, s:I, s:f}", "queue", slice->queue->name, "scope", scope_name(slice->scope), "name", slice->name,
+		"rate", rate, "burst", burst < 1 ? (json_int_t)1 : burst, "want", want_of(slice, now_ns, since_ns));
+	slice->waits = false;
+	slice->taken = 0;
+	return doc;
+}
+
+static json_t *beliefs(const struct dispatcher *d, int64_t now_ns)
+{
+	json_t *alone = json_array();
+	for (size_t i = 0; i < d->nqueues; i++)
+		if (d->queues[i].alone_until_ns > now_ns)
+			json_array_append_new(alone, json_string(d->queues[i].name));
+	return alone;
+}
+
+static json_t *question(struct dispatcher *d, int64_t now_ns)
+{
+	struct slices *s = d->slices;
+	struct slice *slice;
+	json_t *limits = json_array();
+	size_t n = 0;
+	TAILQ_FOREACH(slice, &s->all, link)
+		n++;
+	s->asked = xreallocarray(s->asked, n + 1, sizeof(struct slice *));
+	s->nasked = 0;
+	TAILQ_FOREACH(slice, &s->all, link) {
+		if (now_ns - slice->used_ns > UNUSED_NS)
+			continue;
+		json_array_append_new(limits, want(slice, now_ns, s->asked_ns));
+		s->asked[s->nasked++] = slice;
+	}
+	return json_pack("{s:o, s:o}", "alone", beliefs(d, now_ns), "limits", limits);
+}
+
+static bool all_alone(const struct slices *s, int64_t now_ns)
+{
+	for (size_t i = 0; i < s->nasked; i++)
+		if (s->asked[i]->queue->alone_until_ns <= now_ns)
+			return false;
+	return true;
+}
+
+static void ask(struct dispatcher *d, int64_t now_ns)
+{
+	struct slices *s = d->slices;
+	json_t *doc = question(d, now_ns);
+	if (s->nasked > 0) {
+		char *text = json_dumps(doc, JSON_COMPACT);
+		struct pg_params *p = db_params(d);
+		pg_param_int8(p, d->incarnation);
+		pg_param_text(p, text);
+		s->asking = db_send(d, DB_CLAIM, "lease_rate", answer, d);
+		free(text);
+	}
+	json_decref(doc);
+	s->asked_ns = now_ns;
+	s->next_ask_ns = now_ns + (s->nasked > 0 && !s->asking ? RETRY_NS : all_alone(s, now_ns) ? ASK_ALONE_NS : ASK_NS);
+}
+
+void slices_step(struct dispatcher *d)
+{
+	struct slices *s = d->slices;
+	int64_t now_ns = clock_mono_ns();
+	struct slice *slice;
+	if (!s)
+		return;
+	TAILQ_FOREACH(slice, &s->all, link)
+		advance(slice, now_ns);
+	if (d->phase == PHASE_RUN && d->lease_ok && !s->asking && now_ns >= s->next_ask_ns)
+		ask(d, now_ns);
+}
+
+int64_t slices_next_ns(const struct dispatcher *d)
+{
+	const struct slices *s = d->slices;
+	const struct slice *slice;
+	int64_t next = INT64_MAX, now_ns = clock_mono_ns();
+	if (!s || d->phase != PHASE_RUN)
+		return next;
+	TAILQ_FOREACH(slice, &s->all, link) {
+		size_t coming = slice->begun ? 1 : 0;
+		if (slice->nspans > coming && slice->spans[coming].from_ns < next)
+			next = slice->spans[coming].from_ns;
+		if (!s->asking && now_ns - slice->used_ns <= UNUSED_NS && s->next_ask_ns < next)
+			next = s->next_ask_ns;
+	}
+	return next;
+}
+
+void slices_free(struct dispatcher *d)
+{
+	struct slice *slice;
+	if (!d->slices)
+		return;
+	while ((slice = TAILQ_FIRST(&d->slices->all)) != NULL)
+		slices_drop(slice);
+	free(d->slices->asked);
+	free(d->slices);
+	d->slices = NULL;
+}
