@@ -53,4 +53,4 @@ libhandlers_a_SOURCES = \
 	src/handlers/webhook.c \
 	src/handlers/webhook_answer.c src/handlers/webhook_answer.h \
 	src/handlers/webhook_sign.c src/handlers/webhook_sign.h
-EXTRA_DIST += docs/import.md docs/pools.md docs/webhooks.md docs/email.md docs/decisions/smtp-transaction.md
+EXTRA_DIST += docs/decisions/import-staging.md docs/import.md docs/pools.md docs/webhooks.md docs/email.md docs/decisions/smtp-transaction.md
