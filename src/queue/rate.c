@@ -6,6 +6,9 @@
 
 #include "queue/rate.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/clock.h"
 
 #define CUT_REFUSED 0.7
@@ -16,7 +19,6 @@
 #define LATENCY_TIMES 2.0
 #define LATENCY_LEAST_NS (20.0 * (double)NS_PER_MS) /* a rise below that is noise */
 #define BASE_OVER 1024u
-#define RECENT_OVER 32u
 #define RATE_LEAST 2.0 /* a second: below it a limit is not worth finding */
 #define TURN_NS (NS_PER_S * 9 / 10) /* a second, called by a timer that may be early */
 
@@ -89,20 +91,33 @@ static bool find_rate(struct rate_state *r, int64_t now_ns)
 	return cut(r, CUT_REFUSED, 0, now_ns);
 }
 
-static void average(double *mean, double value, uint32_t seen, uint32_t over)
+static int by_time(const void *a, const void *b)
 {
-	*mean += (value - *mean) / (seen < over ? seen + 1 : over);
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Of the last requests, this one included. */
+static double median_with(struct rate_state *r, int64_t took_ns)
+{
+	int64_t sorted[RATE_RECENT];
+	r->recent_ns[r->turn++ % RATE_RECENT] = took_ns;
+	uint32_t n = r->turn < RATE_RECENT ? r->turn : RATE_RECENT;
+	memcpy(sorted, r->recent_ns, n * sizeof *sorted);
+	qsort(sorted, n, sizeof *sorted, by_time);
+	r->turn = r->turn == 2 * RATE_RECENT ? RATE_RECENT : r->turn;
+	return (double)sorted[n / 2];
 }
 
 bool rate_latency(struct rate_state *r, int64_t took_ns, int64_t now_ns)
 {
-	average(&r->recent_ns, (double)took_ns, r->seen, RECENT_OVER);
-	average(&r->base_ns, (double)took_ns, r->seen, BASE_OVER);
+	double recent_ns = median_with(r, took_ns);
+	r->base_ns += (recent_ns - r->base_ns) / (r->seen < BASE_OVER ? r->seen + 1 : BASE_OVER);
 	if (r->seen < BASE_OVER)
 		r->seen++;
 	if (++r->fresh < RATE_LATENCY_SEEN || r->effective <= 0)
 		return false;
-	if (r->recent_ns < r->base_ns * LATENCY_TIMES || r->recent_ns - r->base_ns < LATENCY_LEAST_NS)
+	if (recent_ns < r->base_ns * LATENCY_TIMES || recent_ns - r->base_ns < LATENCY_LEAST_NS)
 		return false;
 	return cut(r, CUT_WEAK, r->ceiling * RATE_WEAK_FLOOR, now_ns);
 }

@@ -15,7 +15,8 @@
  *
  * One request in RATE_SHARE (over some two seconds) may be refused, or fail: a recipient that always is slows nobody. Failures and
  * latency are weaker signs, since they may come for reasons that sending less does not mend: they cut no deeper than RATE_WEAK_FLOOR, and
- * only where there is a rate; and the base of latency, the average of a thousand requests, takes what lasts for normal.
+ * only where there is a rate. Latency is the median of the last RATE_RECENT requests, so that a few that hang (one in twenty, for seconds)
+ * are no rise; its base, the average of that over a thousand, takes what lasts for normal.
  */
 #ifndef JOBQ_QUEUE_RATE_H
 #define JOBQ_QUEUE_RATE_H
@@ -29,6 +30,7 @@
 #define RATE_WEAK_FLOOR 0.25
 #define RATE_LATENCY_SEEN 16u
 #define RATE_SHARE 20
+#define RATE_RECENT 32u
 
 struct rate_state {
 	double limit;     /* units a second; 0 = none */
@@ -36,8 +38,10 @@ struct rate_state {
 	double ceiling;   /* limit, or what the first refusal found */
 	double refused_at; /* effective when it was refused last; 0 = never */
 	int64_t cut_ns, raised_ns;
-	double base_ns, recent_ns; /* latency: a slow and a quick average */
-	uint32_t seen, fresh;      /* requests measured; those since the last cut */
+	int64_t recent_ns[RATE_RECENT]; /* latencies, a ring */
+	double base_ns;
+	uint32_t seen, fresh;      /* requests measured, to a thousand; those since the last cut */
+	uint32_t turn;             /* the ring's next place */
 	double accepted, refused, failed; /* requests, halved every second */
 	int64_t halved_ns;
 	uint64_t cuts, raises;

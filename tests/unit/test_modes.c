@@ -158,6 +158,18 @@ START_TEST(test_latency_noise)
 }
 END_TEST
 
+/* One request in twenty hangs for two seconds where the others take 20 ms: that is no overload. */
+START_TEST(test_latency_of_a_few)
+{
+	unsigned seed = 7;
+	for (int i = 0; i < 20000; i++) {
+		seed = seed * 1103515245u + 12345u;
+		ck_assert(!rate_latency(&r, (seed >> 16) % 20 == 0 ? 2 * NS_PER_S : 20 * NS_PER_MS, now += 20 * NS_PER_MS));
+	}
+	ck_assert_double_eq(r.effective, 50);
+}
+END_TEST
+
 /* A receiver that has become slower for good is not slowed for good, and never below a quarter. */
 START_TEST(test_latency_that_stays)
 {
@@ -436,6 +448,7 @@ int main(void)
 	tcase_add_test(tc, test_failures);
 	tcase_add_test(tc, test_latency);
 	tcase_add_test(tc, test_latency_noise);
+	tcase_add_test(tc, test_latency_of_a_few);
 	tcase_add_test(tc, test_latency_that_stays);
 	tcase_add_test(tc, test_resume);
 	tcase_add_test(tc, test_without_a_limit);
