@@ -11,7 +11,6 @@ from harness.http import Receiver
 from harness.wait import wait_until
 from imports import import_memory, imports  # noqa: F401  measurements of their own
 from mail import mail  # noqa: F401
-from tuned import tune  # noqa: F401 (bench.py finds measures here)
 from stage import cpu_of, median_of, percentile, pss_mb, quiet
 from tuned import tune  # noqa: F401 (the same)
 
