@@ -78,7 +78,7 @@ dist_check_SCRIPTS += tests/lint/layers.sh
 TESTS += tests/lint/layers.sh
 
 # bench: reference programs in C, and `make bench` (a database of its own; QUICK=1 for a short look)
-EXTRA_PROGRAMS += bench_ref_drain bench_ref_pickup bench_produce bench_samples
+EXTRA_PROGRAMS += bench_ref_drain bench_ref_pickup bench_produce bench_samples bench_begun
 bench_ref_drain_SOURCES = tests/bench/ref_drain.c tests/bench/ref.c tests/bench/ref.h
 bench_ref_drain_LDADD = $(PQ_LIBS)
 bench_ref_pickup_SOURCES = tests/bench/ref_pickup.c tests/bench/ref.c tests/bench/ref.h
@@ -87,7 +87,9 @@ bench_produce_SOURCES = tests/bench/produce.c tests/bench/ref.c tests/bench/ref.
 bench_produce_LDADD = $(PQ_LIBS)
 bench_samples_SOURCES = tests/bench/samples.c
 bench_samples_LDADD = libshm.a libbase.a $(JANSSON_LIBS)
-bench_programs = bench_ref_drain bench_ref_pickup bench_produce bench_samples tests/bench/simulate
+bench_begun_SOURCES = tests/bench/begun.c
+bench_begun_LDADD = libshm.a libbase.a $(JANSSON_LIBS)
+bench_programs = bench_begun bench_ref_drain bench_ref_pickup bench_produce bench_samples tests/bench/simulate
 EXTRA_PROGRAMS += tests/bench/simulate
 tests_bench_simulate_SOURCES = tests/bench/simulate.c tests/bench/day.c tests/bench/day.h tests/bench/sim.c tests/bench/sim.h
 tests_bench_simulate_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests
@@ -260,7 +262,7 @@ coverage:
 	sh $(top_srcdir)/tests/unit/coverage.sh $(abs_builddir)
 
 EXTRA_DIST += .ci/run contrib/packages contrib/quickstart contrib/quickstart.sh docs/kannel.md docs/testing.md tests/run.sh tests/run tests/bench/run.sh
-EXTRA_DIST += tests/bench/bench.py tests/bench/imports.py tests/bench/mail.py tests/bench/measures.py tests/bench/stage.py tests/bench/tuned.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault tests/programs
+EXTRA_DIST += tests/bench/bench.py tests/bench/far.py tests/bench/imports.py tests/bench/mail.py tests/bench/measures.py tests/bench/measures_fair.py tests/bench/measures_limits.py tests/bench/stage.py tests/bench/tuned.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault tests/programs
 
 check_PROGRAMS += unit_argv
 unit_argv_SOURCES = tests/unit/test_argv.c

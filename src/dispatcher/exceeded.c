@@ -170,7 +170,10 @@ static void charge(struct queue *queue)
 		capacity += took;
 		wants[n++] = (struct level_want){.want = took + use->held, .weight = use->weight, .who = use};
 	}
-	exceeded_message(message, queue->conf->k.rate_limit);
+	if (queue->conf->k.rate_limit.count > 0)
+		(void)exceeded_message(message, queue->conf->k.rate_limit);
+	else /* there is none, but the receiver bears no more */
+		(void)exceeded_message_of(message, atomic_load(&queue->shm->limit.interval_ns));
 	for (size_t above = level_above(wants, n, capacity); above > 0; above--) {
 		const struct use *use = wants[n - above].who;
 		exceeded_note(queue, use->tenant, use->held, message);
@@ -229,10 +232,18 @@ char *exceeded_message(char dst[EXCEEDED_MESSAGE], struct rate rate)
 	for (size_t i = 0; i < sizeof periods / sizeof *periods; i++)
 		if (periods[i].ns == rate.period_ns)
 			period = periods[i].name;
-	if (rate.count > 0)
-		(void)snprintf(dst, EXCEEDED_MESSAGE, "Rate limit exceeded: %lld per %s", (long long)rate.count, period);
-	else
-		(void)snprintf(dst, EXCEEDED_MESSAGE, "Rate limit exceeded: the receiver bears less");
+	(void)snprintf(dst, EXCEEDED_MESSAGE, "Rate limit exceeded: %lld per %s", (long long)rate.count, period);
+	return dst;
+}
+
+char *exceeded_message_of(char dst[EXCEEDED_MESSAGE], int64_t interval_ns)
+{
+	static const struct { double s; const char *name; } periods[] = {{1, "second"}, {60, "minute"}, {3600, "hour"}, {86400, "day"}};
+	double per_s = (double)NS_PER_S / (double)interval_ns;
+	size_t i = 0;
+	while (i < 3 && per_s * periods[i].s < 0.999)
+		i++;
+	(void)snprintf(dst, EXCEEDED_MESSAGE, "Rate limit exceeded: %.6g per %s", per_s * periods[i].s, periods[i].name);
 	return dst;
 }
 
@@ -279,7 +290,10 @@ void exceeded_start(struct dispatcher *d)
 void exceeded_stop(struct dispatcher *d)
 {
 	struct use *use, *next;
-	exceeded_save(d);
+	if (atomic_load(&d->global->stopping) != 0)
+		exceeded_remove(d);
+	else
+		exceeded_save(d);
 	for (size_t i = 0; i < d->nqueues; i++) {
 		struct exceeded *x = d->queues[i].exceeded;
 		HASH_ITER(hh, x->uses, use, next)

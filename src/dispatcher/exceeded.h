@@ -46,10 +46,12 @@ void exceeded_note(struct queue *queue, const char *tenant, int64_t n, const cha
 /* The receiver refused one of its jobs with 429, in these words. Each counts. */
 void exceeded_refused(struct queue *queue, const char *tenant, const char *message);
 char *exceeded_message(char dst[EXCEEDED_MESSAGE], struct rate rate); /* "Rate limit exceeded: 50 per second" */
+char *exceeded_message_of(char dst[EXCEEDED_MESSAGE], int64_t interval_ns); /* the same, where nothing is known but the ns that a unit takes */
 
 /* exceeded_file.c */
 void exceeded_load(struct dispatcher *d);
 void exceeded_save(struct dispatcher *d);
+void exceeded_remove(struct dispatcher *d);     /* the daemon ends: nobody will read it */
 
 /* exceeded_doc.c: new references; the documents of the metrics */
 json_t *exceeded_metrics(struct dispatcher *d);

@@ -7,26 +7,12 @@
  */
 #include "config.h"
 
-#include <stdio.h>
-
 #include "base/clock.h"
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/exceeded.h"
 #include "dispatcher/limit.h"
 
 #define LOOK_SHARE 100 /* a look takes at most this part of the time */
-
-/* Of a bucket nothing is kept but the time a unit takes. */
-static char *message_of(char dst[EXCEEDED_MESSAGE], const struct limit_bucket *bucket)
-{
-	static const struct { double s; const char *name; } periods[] = {{1, "second"}, {60, "minute"}, {3600, "hour"}, {86400, "day"}};
-	double per_s = (double)NS_PER_S / (double)bucket->interval_ns;
-	size_t i = 0;
-	while (i < 3 && per_s * periods[i].s < 0.999)
-		i++;
-	(void)snprintf(dst, EXCEEDED_MESSAGE, "Rate limit exceeded: %.6g per %s", per_s * periods[i].s, periods[i].name);
-	return dst;
-}
 
 /* Which of its limits the tenant waits for; NULL: for no rate. */
 static const struct limit_bucket *bucket_of(struct queue *queue, const char *name)
@@ -51,7 +37,7 @@ void exceeded_own(struct queue *queue, const char *name)
 	int64_t due = tenant ? exceeded_due(queue, tenant) : 0;
 	const struct limit_bucket *bucket = due > 0 ? bucket_of(queue, name) : NULL;
 	if (bucket)
-		exceeded_note(queue, name, due, message_of(message, bucket));
+		exceeded_note(queue, name, due, exceeded_message_of(message, bucket->interval_ns));
 }
 
 void exceeded_own_look(struct queue *queue, int64_t now_ns)

@@ -130,7 +130,8 @@ static int64_t limited_room(const struct queue *queue)
 	int64_t most = (int64_t)(limit / 2);
 	if (most < queue->nworkers)
 		most = queue->nworkers;
-	return most - unbegun(queue);
+	int64_t least = most - queue->assigned; /* as if none had begun: where that is plenty, their tables need not be read */
+	return least >= queue->batch_size * (int64_t)queue->nworkers ? least : most - unbegun(queue);
 }
 
 static int64_t batch_room(struct queue *queue)

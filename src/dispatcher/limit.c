@@ -2,7 +2,7 @@
  * dispatcher/limit.c: limits of tenants and tiers, from the claim to the end of a job; see limit.h.
  *
  * Runs in the dispatcher. Owns queue->limits and the laws of the words. A claim asks here, for each tenant in its turn, how many of its
- * rows may be claimed: as many as could be sent within HORIZON_NS, so that nothing of a limited tenant lies about in buffers or
+ * rows may be claimed: as many as could be sent within the time of a few claims, so that nothing of a limited tenant lies about in buffers or
  * workers, and its backlog is neither claimed nor looked at while its limit is used up. The tat is read from the word before each
  * answer: workers move it. Invariant: job->limited is set exactly while queue->limits counts the job; the words of such a job are
  * in use. Losing the process loses the counts: the next one counts what it adopts as running.
@@ -21,8 +21,10 @@
 #include "queue/gcra.h"
 #include "shm/limit.h"
 
-#define HORIZON_NS (10 * NS_PER_MS) /* a claim and a hand-out take no longer: what is claimed earlier would only wait in a worker */
-#define NO_WORD_NS NS_PER_S         /* all words are in use: ask again */
+#define HORIZON_NS (10 * NS_PER_MS)      /* what is claimed earlier than a claim and a hand-out take only waits in a worker */
+#define HORIZON_MOST_NS (100 * NS_PER_MS)
+#define HORIZON_CLAIMS 3                 /* one under way, this one, and as long again */
+#define NO_WORD_NS NS_PER_S              /* all words are in use: ask again */
 
 /* ---- words ---- */
 
@@ -77,6 +79,13 @@ void limit_words(const struct job *job, uint32_t *tenant_word, uint32_t *tier_wo
 
 /* ---- the claim asks ---- */
 
+/* How far ahead may be claimed: a job that comes when its unit is long free has lost what the burst does not hold. */
+static int64_t horizon(const struct queue *queue)
+{
+	int64_t span = HORIZON_CLAIMS * queue->claim_took_ns;
+	return span < HORIZON_NS ? HORIZON_NS : span > HORIZON_MOST_NS ? HORIZON_MOST_NS : span;
+}
+
 static int64_t db_of(const struct queue *queue, int64_t until_ns, int64_t now_ns)
 {
 	return until_ns == LIMITS_NEVER ? BACKLOG_NEVER : dispatcher_db_now_us(queue->d) + (until_ns - now_ns) / NS_PER_US + 1;
@@ -97,6 +106,7 @@ static int64_t grant(void *arg, const char *name, int64_t want, int64_t *until_u
 		limits_unreserve(&queue->limits, name, -want);
 		return 0;
 	}
+	queue->limits.horizon_ns = horizon(queue);
 	struct limit_tenant *tenant = limits_tenant(&queue->limits, name, now_ns);
 	int64_t closed_ns = tenant_synced(queue, tenant);
 	if (closed_ns > 0) {

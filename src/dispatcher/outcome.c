@@ -211,6 +211,20 @@ static void unstarted_or_cancelled(struct dispatcher *d, struct job *job, enum j
 		outcome_unstarted(d, job);
 }
 
+static void error_counted(struct job *job)
+{
+	if (job->queue)
+		counter_add(job->queue, COUNTER_errors, 1);
+}
+
+/* Whatever becomes of the job: this try did not succeed. A refusal is no try, and so is a snooze that says nothing of the receiver. */
+static void count_error(struct job *job, enum jobq_outcome_kind kind, enum jobq_cause cause)
+{
+	bool failed = kind == OUTCOME_RETRY || kind == OUTCOME_FAIL || kind == OUTCOME_UNCERTAIN || (kind == OUTCOME_SNOOZE && cause != JOBQ_CAUSE_NONE);
+	if (failed && cause != JOBQ_CAUSE_REFUSED)
+		error_counted(job);
+}
+
 void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome *m)
 {
 	enum jobq_outcome_kind kind = (enum jobq_outcome_kind)m->outcome;
@@ -226,6 +240,7 @@ void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome 
 	}
 	job->state = JOB_ENDED;
 	set_error(job, m->error.text, m->error.len);
+	count_error(job, kind, (enum jobq_cause)m->cause);
 	if (m->cause == JOBQ_CAUSE_REFUSED && job->queue)
 		exceeded_refused(job->queue, job->tenant, job->error ? job->error : "the receiver refused it: too many");
 	if (m->result.len > 0) {
@@ -265,6 +280,7 @@ void outcome_crashed(struct dispatcher *d, struct job *job, bool sole, bool by_k
 		counter_add(job->queue, COUNTER_crashed, 1);
 	if (holds_uncertain(job)) {
 		set_error_text(job, "its worker died after the job had begun: nobody knows whether it was sent");
+		error_counted(job);
 		hold(d, job);
 		log_outcome(d, job, "uncertain");
 		return;
@@ -275,6 +291,7 @@ void outcome_crashed(struct dispatcher *d, struct job *job, bool sole, bool by_k
 	job->new_crashes = crashes;
 	if (crashes >= (by_kill ? KILLS_FATAL : CRASHES_FATAL)) {
 		set_error_text(job, by_kill ? "its worker was killed five times while the job ran alone" : "the job killed its worker twice while it ran alone");
+		error_counted(job);
 		finish(d, job, END_FAILED);
 		log_outcome(d, job, "fail");
 		return;
@@ -286,6 +303,7 @@ void outcome_ended_unseen(struct dispatcher *d, struct job *job)
 {
 	if (holds_uncertain(job)) {
 		set_error_text(job, "its worker died before it could report the outcome: nobody knows whether it was sent");
+		error_counted(job);
 		hold(d, job);
 		return;
 	}
@@ -298,6 +316,7 @@ void outcome_timed_out(struct dispatcher *d, struct job *job)
 	units_print_duration(limit, sizeof limit, job->queue && job->queue->conf ? job->queue->conf->k.job_timeout : 0);
 	snprintf(text, sizeof text, "timed out: the job ran longer than job_timeout (%s) and its worker was killed", limit);
 	set_error_text(job, text);
+	error_counted(job);
 	if (holds_uncertain(job))
 		hold(d, job);
 	else

@@ -127,13 +127,13 @@ static void rate_answered(struct queue *queue, const struct msg_outcome *m)
 		repaced(queue, TUNE_latency, before);
 }
 
-static void rate_wants_less(struct queue *queue)
+static void rate_wants_less(struct queue *queue, enum jobq_cause cause)
 {
 	struct rate_state *rate = &queue->receiver.rate;
 	double before = rate->effective;
 	if (!queue->conf->k.rate_adaptive || queue->receiver.breaker.state != BREAKER_OPEN) /* a probe says nothing of rates */
 		return;
-	if (rate_refused(rate, clock_mono_ns()))
+	if (cause == JOBQ_CAUSE_REFUSED ? rate_refused(rate, clock_mono_ns()) : rate_failed(rate, clock_mono_ns()))
 		repaced(queue, TUNE_refused, before);
 }
 
@@ -222,14 +222,14 @@ void receiver_outcome(struct queue *queue, const struct job *job, const struct m
 	struct receiver *r = &queue->receiver;
 	enum jobq_outcome_kind kind = (enum jobq_outcome_kind)m->outcome;
 	if (m->cause == JOBQ_CAUSE_REFUSED) {
-		rate_wants_less(queue);
+		rate_wants_less(queue, JOBQ_CAUSE_REFUSED);
 		if (m->after_ns > 0)
 			said_when(queue, m);
 		else if (r->breaker.state == BREAKER_PROBE && breaker_succeeded(&r->breaker))
 			opened(queue); /* it is there */
 	} else if (m->cause != JOBQ_CAUSE_NONE) {
 		if (m->cause == JOBQ_CAUSE_DOWN && r->rate.accepted > 0)
-			rate_wants_less(queue); /* it serves some */
+			rate_wants_less(queue, JOBQ_CAUSE_DOWN); /* it serves some */
 		failed(queue, job, m);
 	} else if (kind == OUTCOME_DONE || kind == OUTCOME_COMMITTED) {
 		succeeded(queue, m);

@@ -55,6 +55,8 @@ struct slices {
 	struct slice **asked;   /* those of the question under way, in its order; NULL where one has gone meanwhile */
 	size_t nasked;
 	int64_t asked_ns, next_ask_ns;
+	int64_t turn_ns;        /* no span begins before; may be too early */
+	int64_t used_ns;        /* when one of them was wanted last */
 	bool asking;
 };
 
@@ -92,6 +94,13 @@ static void advance(struct slice *slice, int64_t now_ns)
 		return;
 	write_law(slice, span->interval_ns, span->burst_ns, span->until_ns);
 	slice->begun = true;
+}
+
+/* When its next span begins. */
+static int64_t next_of(const struct slice *slice)
+{
+	size_t coming = slice->begun ? 1 : 0;
+	return slice->nspans > coming ? slice->spans[coming].from_ns : INT64_MAX;
 }
 
 /* ---- use ---- */
@@ -139,6 +148,7 @@ static void change_law(struct slice *slice, int64_t interval_ns, int64_t burst_n
 	slice->interval_ns = interval_ns;
 	slice->burst_ns = burst_ns;
 	slice->begun = false;
+	slice->queue->d->slices->turn_ns = 0;
 }
 
 struct slice_law slices_use(struct slice **handle, struct queue *queue, char scope, const char *name, uint32_t word, int64_t interval_ns,
@@ -158,7 +168,7 @@ struct slice_law slices_use(struct slice **handle, struct queue *queue, char sco
 		change_law(slice, interval_ns, burst_ns);
 	if (now_ns - slice->used_ns > UNUSED_NS && slice->nspans == 0)
 		queue->d->slices->next_ask_ns = 0; /* it is not asked for any more: at once */
-	slice->used_ns = now_ns;
+	slice->used_ns = queue->d->slices->used_ns = now_ns;
 	advance(slice, now_ns);
 	if (slice->begun)
 		return (struct slice_law){slice->spans[0].interval_ns, slice->spans[0].burst_ns, slice->spans[0].until_ns};
@@ -251,6 +261,7 @@ static void take_answer(struct dispatcher *d, const json_t *doc)
 {
 	struct slices *s = d->slices;
 	int64_t now_ns = clock_mono_ns();
+	s->turn_ns = 0;
 	const json_t *alone = json_object_get(doc, "alone"), *grants = json_object_get(doc, "grants");
 	take_holds(d, alone, s->asked_ns);
 	for (size_t i = 0; i < s->nasked; i++)
@@ -358,15 +369,26 @@ static void ask(struct dispatcher *d, int64_t now_ns)
 	s->next_ask_ns = now_ns + (s->nasked > 0 && !s->asking ? RETRY_NS : all_alone(s, now_ns) ? ASK_ALONE_NS : ASK_NS);
 }
 
+/* Spans that begin now are written. Limits may be thousands: they are walked when one of them begins, and not at each step. */
+static void turn(struct slices *s, int64_t now_ns)
+{
+	struct slice *slice;
+	s->turn_ns = INT64_MAX;
+	TAILQ_FOREACH(slice, &s->all, link) {
+		advance(slice, now_ns);
+		int64_t next = next_of(slice);
+		s->turn_ns = next < s->turn_ns ? next : s->turn_ns;
+	}
+}
+
 void slices_step(struct dispatcher *d)
 {
 	struct slices *s = d->slices;
 	int64_t now_ns = clock_mono_ns();
-	struct slice *slice;
 	if (!s)
 		return;
-	TAILQ_FOREACH(slice, &s->all, link)
-		advance(slice, now_ns);
+	if (now_ns >= s->turn_ns)
+		turn(s, now_ns);
 	if (d->phase == PHASE_RUN && d->lease_ok && !s->asking && now_ns >= s->next_ask_ns)
 		ask(d, now_ns);
 }
@@ -374,18 +396,10 @@ void slices_step(struct dispatcher *d)
 int64_t slices_next_ns(const struct dispatcher *d)
 {
 	const struct slices *s = d->slices;
-	const struct slice *slice;
-	int64_t next = INT64_MAX, now_ns = clock_mono_ns();
 	if (!s || d->phase != PHASE_RUN)
-		return next;
-	TAILQ_FOREACH(slice, &s->all, link) {
-		size_t coming = slice->begun ? 1 : 0;
-		if (slice->nspans > coming && slice->spans[coming].from_ns < next)
-			next = slice->spans[coming].from_ns;
-		if (!s->asking && now_ns - slice->used_ns <= UNUSED_NS && s->next_ask_ns < next)
-			next = s->next_ask_ns;
-	}
-	return next;
+		return INT64_MAX;
+	bool used = !TAILQ_EMPTY(&s->all) && clock_mono_ns() - s->used_ns <= UNUSED_NS;
+	return used && !s->asking && s->next_ask_ns < s->turn_ns ? s->next_ask_ns : s->turn_ns;
 }
 
 void slices_free(struct dispatcher *d)

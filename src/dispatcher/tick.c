@@ -132,6 +132,8 @@ static void expired(void *arg, const struct pg_result *result)
 		for (int64_t i = 0; queue && i < n; i++)
 			counts_ended(queue, COUNTER_failed);
 		if (queue)
+			counter_add(queue, COUNTER_errors, (uint64_t)n);
+		if (queue)
 			queue->counted_pending -= n;
 	}
 	if (all >= EXPIRE_MAX) /* there may be more */

@@ -28,6 +28,7 @@
 
 #define FEW_PER_S 100.0  /* below: ask for the lock */
 #define MANY_PER_S 300.0 /* above: give it back */
+#define MOST_PER_S 3000.0 /* counted in one second: a million at once are forgotten within six, as three thousand are */
 
 static int64_t later(int64_t ns)
 {
@@ -127,7 +128,8 @@ void wake_polled(struct dispatcher *d, bool ok, int64_t fresh)
 void wake_second(struct dispatcher *d)
 {
 	struct wake *w = &d->wake;
-	w->arrivals_per_s = 0.5 * w->arrivals_per_s + 0.5 * (double)(w->arrived + w->notified);
+	double came = (double)(w->arrived + w->notified);
+	w->arrivals_per_s = 0.5 * w->arrivals_per_s + 0.5 * (came < MOST_PER_S ? came : MOST_PER_S);
 	w->arrived = w->notified = 0;
 	if (d->phase != PHASE_RUN || !d->lease_ok)
 		return;

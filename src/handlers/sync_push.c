@@ -65,7 +65,6 @@ static void push_open(struct sync_run *run)
 	run->target = json_is_integer(target) && json_integer_value(target) <= run->horizon ? json_integer_value(target) : -1;
 	run->again = list_of(run, "again");
 	run->pending_keys = list_of(run, "pending");
-	run->errors = json_array();
 	if (run->target < 0) { /* a new round, or a database that was restored from elsewhere */
 		run->target = run->horizon;
 		(void)json_object_del(run->state, "after"); /* -1: it was not there */

@@ -6,17 +6,19 @@
 
 #include "queue/rate.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/clock.h"
 
 #define CUT_REFUSED 0.7
-#define CUT_LATENCY 0.85
+#define CUT_WEAK 0.85
 #define RAISE 0.05
 #define RAISE_NEAR 0.005
 #define NEAR 0.9
 #define LATENCY_TIMES 2.0
 #define LATENCY_LEAST_NS (20.0 * (double)NS_PER_MS) /* a rise below that is noise */
 #define BASE_OVER 1024u
-#define RECENT_OVER 32u
 #define RATE_LEAST 2.0 /* a second: below it a limit is not worth finding */
 #define TURN_NS (NS_PER_S * 9 / 10) /* a second, called by a timer that may be early */
 
@@ -62,43 +64,62 @@ void rate_accepted(struct rate_state *r)
 	r->accepted += 1;
 }
 
-static bool too_many_refused(const struct rate_state *r)
+static bool too_many(const struct rate_state *r, double of)
 {
-	return r->refused > 0 && r->refused * RATE_SHARE >= r->refused + r->accepted;
+	return of > 0 && of * RATE_SHARE >= r->accepted + r->refused + r->failed;
 }
 
 bool rate_refused(struct rate_state *r, int64_t now_ns)
 {
 	r->refused += 1;
-	return r->effective > 0 && too_many_refused(r) && cut(r, CUT_REFUSED, r->ceiling * RATE_FLOOR, now_ns);
+	return r->effective > 0 && too_many(r, r->refused) && cut(r, CUT_REFUSED, r->ceiling * RATE_FLOOR, now_ns);
+}
+
+bool rate_failed(struct rate_state *r, int64_t now_ns)
+{
+	r->failed += 1;
+	return r->effective > 0 && too_many(r, r->failed) && cut(r, CUT_WEAK, r->ceiling * RATE_WEAK_FLOOR, now_ns);
 }
 
 /* Before the halving the counts are those of this second and half of what was before: twice what is sent in a second. */
 static bool find_rate(struct rate_state *r, int64_t now_ns)
 {
 	double sent = (r->accepted + r->refused) / 2;
-	if (r->effective > 0 || sent < RATE_LEAST || !too_many_refused(r))
+	if (r->effective > 0 || sent < RATE_LEAST || !too_many(r, r->refused))
 		return false;
 	r->effective = r->ceiling = sent;
 	return cut(r, CUT_REFUSED, 0, now_ns);
 }
 
-static void average(double *mean, double value, uint32_t seen, uint32_t over)
+static int by_time(const void *a, const void *b)
 {
-	*mean += (value - *mean) / (seen < over ? seen + 1 : over);
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Of the last requests, this one included. */
+static double median_with(struct rate_state *r, int64_t took_ns)
+{
+	int64_t sorted[RATE_RECENT];
+	r->recent_ns[r->turn++ % RATE_RECENT] = took_ns;
+	uint32_t n = r->turn < RATE_RECENT ? r->turn : RATE_RECENT;
+	memcpy(sorted, r->recent_ns, n * sizeof *sorted);
+	qsort(sorted, n, sizeof *sorted, by_time);
+	r->turn = r->turn == 2 * RATE_RECENT ? RATE_RECENT : r->turn;
+	return (double)sorted[n / 2];
 }
 
 bool rate_latency(struct rate_state *r, int64_t took_ns, int64_t now_ns)
 {
-	average(&r->recent_ns, (double)took_ns, r->seen, RECENT_OVER);
-	average(&r->base_ns, (double)took_ns, r->seen, BASE_OVER);
+	double recent_ns = median_with(r, took_ns);
+	r->base_ns += (recent_ns - r->base_ns) / (r->seen < BASE_OVER ? r->seen + 1 : BASE_OVER);
 	if (r->seen < BASE_OVER)
 		r->seen++;
 	if (++r->fresh < RATE_LATENCY_SEEN || r->effective <= 0)
 		return false;
-	if (r->recent_ns < r->base_ns * LATENCY_TIMES || r->recent_ns - r->base_ns < LATENCY_LEAST_NS)
+	if (recent_ns < r->base_ns * LATENCY_TIMES || recent_ns - r->base_ns < LATENCY_LEAST_NS)
 		return false;
-	return cut(r, CUT_LATENCY, r->ceiling * RATE_LATENCY_FLOOR, now_ns);
+	return cut(r, CUT_WEAK, r->ceiling * RATE_WEAK_FLOOR, now_ns);
 }
 
 bool rate_second(struct rate_state *r, int64_t now_ns)
@@ -108,6 +129,7 @@ bool rate_second(struct rate_state *r, int64_t now_ns)
 		r->halved_ns = now_ns;
 		r->accepted /= 2;
 		r->refused /= 2;
+		r->failed /= 2;
 		if (found)
 			return true;
 	}

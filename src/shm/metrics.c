@@ -4,8 +4,8 @@
  * Runs in the dispatcher, and in jobqctl on a read-only mapping. Reads only, but for the reset, which the dispatcher does: it
  * copies what stands in the counters into `base`, field by field; a reader in the midst of that sees some counts from before.
  *
- * A job counts once for each try that had an outcome: `success` those completed, `errors` the others (to be retried, failed,
- * uncertain), `jobs` their sum. Refusals (429) are no tries: they are in rateExceededCount. Fails only for want of memory: NULL.
+ * A job counts once for each try that had an outcome: `success` those completed, `errors` the others (to be retried, whoever is to
+ * blame; failed, uncertain), `jobs` their sum. Refusals (429) are no tries: they are in rateExceededCount. Fails only for want of memory: NULL.
  */
 #include "config.h"
 
@@ -24,11 +24,6 @@ static const char *const flush_names[] = {
 double shm_metrics_round(double value)
 {
 	return value > 0 && value < 1e12 ? (double)(int64_t)(value * 1000.0 + 0.5) / 1000.0 : value;
-}
-
-uint64_t shm_metrics_errors(const shm_u64 *counters)
-{
-	return atomic_load(&counters[COUNTER_failed]) + atomic_load(&counters[COUNTER_retried]) + atomic_load(&counters[COUNTER_held_total]);
 }
 
 /* never negative: a reader may come between the copies of a reset */
@@ -67,7 +62,7 @@ static json_t *queue_json(const struct shm_queue *queue)
 {
 	uint64_t entries = atomic_load(&queue->buffer_entries), max = atomic_load(&queue->buffer_max);
 	json_int_t success = counted(queue, COUNTER_completed);
-	json_int_t errors = since(shm_metrics_errors(queue->counters), shm_metrics_errors(queue->base.counters));
+	json_int_t errors = counted(queue, COUNTER_errors);
 
 	return json_pack("{s:I,s:I,s:I,s:I,s:f,s:f,s:I, s:{s:I,s:I,s:I}, s:{s:I,s:I,s:f,s:o}}",
 		"batches", counted(queue, COUNTER_batches), "jobs", success + errors, "success", success, "errors", errors,

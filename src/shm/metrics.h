@@ -14,6 +14,5 @@
 json_t *shm_metrics_json(const struct shm *shm, json_t *workspaces);
 void shm_metrics_reset(struct shm_queue *queue, int64_t now_real_us); /* dispatcher: from now on */
 double shm_metrics_round(double value);                               /* to a thousandth: what people read */
-uint64_t shm_metrics_errors(const shm_u64 *counters);                 /* tries that did not succeed: failed, retried, held */
 
 #endif

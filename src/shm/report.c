@@ -190,8 +190,6 @@ static json_t *queue_json(const struct shm *shm, uint32_t index)
 	p->index = index;
 	p->queue = shm_queue_at(shm, index);
 	int64_t limit = atomic_load(&p->queue->limit_interval_ns), effective = atomic_load(&p->queue->effective_interval_ns);
-	if (limit <= 0)
-		limit = atomic_load(&p->queue->limit.interval_ns);
 	p->limit = per_second(limit);
 	p->effective = per_second(effective > 0 ? effective : limit);
 	page_minutes(p);

@@ -11,8 +11,6 @@
 
 #include "shm/trend.h"
 
-#include "shm/metrics.h"
-
 #define TREND_NONE (INT64_MIN / 2)
 
 _Static_assert((SHM_TRENDS & (SHM_TRENDS - 1u)) == 0, "a power of two");
@@ -20,7 +18,7 @@ _Static_assert((SHM_TRENDS & (SHM_TRENDS - 1u)) == 0, "a power of two");
 void shm_trend_now(const struct shm_queue *queue, int64_t now, struct trend *out)
 {
 	*out = (struct trend){
-		.at_mono_ns = now, .completed = atomic_load(&queue->counters[COUNTER_completed]), .errors = shm_metrics_errors(queue->counters),
+		.at_mono_ns = now, .completed = atomic_load(&queue->counters[COUNTER_completed]), .errors = atomic_load(&queue->counters[COUNTER_errors]),
 		.sent = atomic_load(&queue->counters[COUNTER_sent]), .exceeded = atomic_load(&queue->counters[COUNTER_rate_exceeded]),
 		.batches = atomic_load(&queue->batch_us.count), .busy_us = atomic_load(&queue->batch_us.sum_us),
 		.active_s = atomic_load(&queue->active_s), .backlog_s = atomic_load(&queue->backlog_s),

@@ -15,16 +15,18 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="drain,pickup,idle,pinned,recovery,tune,imports,import_memory")
+    parser.add_argument("--only", default="drain,pickup,idle,pinned,recovery,tune,limits,limits_nodes,big_tenant,fairness,drain_tenants,queueing,imports,import_memory")
     args = parser.parse_args()
     os.environ["JOBQ_BUILD"] = args.build
     import measures  # after JOBQ_BUILD is known
+    import measures_fair
+    import measures_limits
     from stage import Stage
     stage = Stage(args.build, args.quick)
     try:
         stage.conditions()
         for name in args.only.split(","):
-            getattr(measures, name)(stage)
+            next(getattr(m, name) for m in (measures, measures_limits, measures_fair) if hasattr(m, name))(stage)
     finally:
         stage.close()
 

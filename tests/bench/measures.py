@@ -11,14 +11,8 @@ from harness.http import Receiver
 from harness.wait import wait_until
 from imports import import_memory, imports  # noqa: F401  measurements of their own
 from mail import mail  # noqa: F401
-from stage import cpu_of, median_of, percentile, pss_mb, quiet
-from tuned import tune  # noqa: F401 (the same)
-
-PAIRS = 5
-
-
-def pairs(stage):
-    return 1 if stage.quick else PAIRS
+from tuned import tune  # noqa: F401 (bench.py finds measures here)
+from stage import PAIRS, cpu_of, lines_of, median_of, pairs, percentile, pss_mb, quiet, statements
 
 
 # --- drain
@@ -90,11 +84,6 @@ def drain_mode(stage, mode, retain):
 # --- pick-up
 
 
-def lines_of(path):
-    with open(path, encoding="ascii") as f:
-        return [line.split() for line in f]
-
-
 def produce(stage, path, jobs, per_s, many, *channel):
     with open(path, "w", encoding="ascii") as out:
         subprocess.run([stage.program("produce"), stage.db.dsn("postgres"), "null", str(jobs), str(per_s), str(many), *channel], stdout=out, check=True, timeout=900)
@@ -154,12 +143,6 @@ def pickup(stage):
 
 
 # --- idle
-
-
-def statements(stage):
-    """Statements that the daemon's role has had executed in the bench's database."""
-    return stage.db.one("SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid"
-                        " WHERE r.rolname = 'jobq_worker' AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())")
 
 
 def idle(stage):

@@ -15,6 +15,7 @@ from harness.wait import wait_until
 DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "shared_buffers": "'512MB'", "max_wal_size": "'8GB'",
            "checkpoint_timeout": "'30min'", "shared_preload_libraries": "pg_stat_statements", "track_io_timing": "off"}
 PAYLOAD = {"filler": "x" * 134}
+PAIRS = int(os.environ.get("BENCH_PAIRS", "5"))
 
 
 class Stage:
@@ -64,13 +65,18 @@ class Stage:
 
     def daemon(self, queues, **jobqd):
         self.daemons += 1
-        return Daemon(os.path.join(self.dir, f"n{self.daemons}"), self.db.dsn(), queues, log_level="warn", **{"poll_max": "5s", **jobqd})
+        return Daemon(os.path.join(self.dir, f"n{self.daemons}"), self.db.dsn(), queues, **{"poll_max": "5s", "log_level": "warn", **jobqd})
 
     def preload(self, jobs, tenants=20):
         """The same state before every run: an empty table, freshly loaded and analysed, nothing left for autovacuum or a checkpoint."""
         self.db.sql("TRUNCATE jobq.jobs, jobq.claims, jobq.cancels, jobq.queue_minutes")
         self.db.sql("INSERT INTO jobq.jobs_live (queue, tenant_id, payload) SELECT 'null', 't' || n %% %s, %s FROM generate_series(1, %s) n",
                     [tenants, json.dumps(PAYLOAD), jobs])
+        self.settle_table()
+
+    def settle_table(self):
+        """After a load into the leaf itself, which wakes nobody."""
+        self.db.sql("SELECT pg_notify('jobq_wake', '')")
         self.db.sql("VACUUM (ANALYZE) jobq.jobs_live")
         self.db.sql("CHECKPOINT")
 
@@ -89,6 +95,17 @@ def cpu_of(daemon):
     return sum(procs.cpu_seconds(pid) for pid in daemon.family())
 
 
+def cpu_of_server(stage):
+    """CPU seconds of PostgreSQL's processes, by pid: they come and go."""
+    spent = {}
+    for pid in stage.server.family():
+        try:
+            spent[pid] = procs.cpu_seconds(pid)
+        except FileNotFoundError:  # an autovacuum worker that has just left
+            pass
+    return spent
+
+
 def pss_mb(daemon):
     """Memory of all its processes together, shared pages counted once."""
     total = 0
@@ -101,3 +118,18 @@ def pss_mb(daemon):
 def quiet(stage):
     """Waits until nothing of the server is busy with what was before (autovacuum, a checkpoint)."""
     wait_until(lambda: not stage.server.sql("SELECT 1 FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'"), "autovacuum to be done", 300)
+
+
+def pairs(stage):
+    return 1 if stage.quick else PAIRS
+
+
+def lines_of(path):
+    with open(path, encoding="ascii") as f:
+        return [line.split() for line in f]
+
+
+def statements(stage):
+    """Statements that the daemon's role has had executed in the bench's database."""
+    return float(stage.db.one("SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid"
+                        " WHERE r.rolname = 'jobq_worker' AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"))

@@ -67,7 +67,7 @@ def rate_of(daemon, seconds):
 
 
 def run(stage, keys, settle, seconds):
-    fill(stage, "tuned", 60_000)
+    fill(stage, "tuned", 120_000)
     daemon = stage.daemon({"tuned": {"workers": 3, "retain_completed": "0", **keys}}).start()
     try:
         time.sleep(settle)
@@ -77,7 +77,7 @@ def run(stage, keys, settle, seconds):
 
 
 def tune(stage):
-    settle, seconds = (2, 1) if stage.quick else (30, 8)
+    settle, seconds = (2, 1) if stage.quick else (20, 8)
     for name, receiver, target, sizes in receivers():
         try:
             common = {**receiver.keys(), "batch_target": target}

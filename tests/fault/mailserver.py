@@ -4,8 +4,8 @@ Run as a process: mailserver.py DIR [PORT]. DIR/effects gets one fsynced JSON li
 DIR/attempts one line for each command that was judged, unsynced. DIR/port is written once it listens. DIR/options (JSON, read at the start):
 "tls" (starttls, implicit), "cert", "key", "user", "password" (then AUTH is required), "pipelining". DIR/control (JSON, read whenever
 something is decided):
-"greet" (sent instead of 220; "mute": nothing is), "end" (a manner for all messages), "max_rcpts" (more get 452), "cut_received" and "cut_sent" (connection n of this
-server is cut after n bytes, while n is at most this).
+"greet" (sent instead of 220; "mute": nothing is), "end" (a manner for all messages), "max_rcpts" (more get 452), "cut_received" and "cut_sent" (connection
+2n of this server is cut after n bytes, while n is at most this; those between are left alone, so that it is no outage).
 
 Manners stand before a dash in an address. Of the sender: m550-. Of a recipient: r450- is refused so every time, o450- the first time only,
 rdrop- drops the connection. For the message, by any recipient: e554- that answer, f451- the first time only, drop- (no message, no answer), take- (taken, the
@@ -121,8 +121,9 @@ class Connection(SMTP):
         if not again:
             self.number, self.received, self.sent = next(self.event_handler.connections), 0, 0
             control = self.event_handler.control()
-            self.cut_received = self.number if self.number <= control.get("cut_received", 0) else None
-            self.cut_sent = self.number if self.number <= control.get("cut_sent", 0) else None
+            turn = self.number // 2 if self.number % 2 == 0 else None
+            self.cut_received = turn if turn and turn <= control.get("cut_received", 0) else None
+            self.cut_sent = turn if turn and turn <= control.get("cut_sent", 0) else None
         self.session.number = self.number
 
     def data_received(self, data):

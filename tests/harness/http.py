@@ -19,6 +19,8 @@ SCRIPT = os.path.join(SOURCE, "tests/fault/receiver.py")
 
 
 class Receiver:
+    script = SCRIPT
+
     def __init__(self, directory):
         self.dir, self.process, self.port = directory, None, 0
         os.makedirs(directory, exist_ok=True)
@@ -29,7 +31,7 @@ class Receiver:
         if os.path.exists(path):
             os.unlink(path)
         with open(os.path.join(self.dir, "log"), "ab") as log:
-            self.process = procs.spawn([sys.executable, SCRIPT, self.dir, str(self.port)], stdout=log, stderr=log)
+            self.process = procs.spawn([sys.executable, self.script, self.dir, str(self.port)], stdout=log, stderr=log)
         wait_until(lambda: os.path.exists(path), "the receiver to listen")
         with open(path, encoding="ascii") as f:
             self.port = int(f.read())

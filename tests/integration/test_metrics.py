@@ -19,7 +19,7 @@ def when(text):
 
 def keys(receiver, **more):
     """The receiver is told whose message it is, so that its log is a witness by tenant."""
-    return {**receiver.queue_keys(), "body": '{"to": "{to}", "text": "{text}", "tenant": "{tenant}"}', "retry_backoff": "fixed 100ms", **more}
+    return {**receiver.queue_keys(), "body": '{"to": "{to}", "text": "{text}", "tenant": "{tenant}"}', "retry_backoff": "fixed 100ms", "rate_adaptive": "off", **more}
 
 
 def send(db, tenant, numbers, queue="sms"):
@@ -53,7 +53,7 @@ def test_document(daemon, db, receiver):
 
 def test_tells_what_the_receiver_logged(daemon, db, receiver):
     """Jobs, successes, errors and refusals by tenant, against the receiver's log; the rate is held meanwhile."""
-    d = daemon(db, {"sms": keys(receiver, rate_limit="50/s", max_retries=3), "null": {}}).start()
+    d = daemon(db, {"sms": keys(receiver, rate_limit="50/s", max_retries=3, rate_adaptive="on"), "null": {}}).start()
     send(db, "acme", good(90) + [f"+999400{n:04d}" for n in range(4)] + [f"+999010{n:04d}" for n in range(3)] + [f"+999012{n:04d}" for n in range(2)])
     send(db, "shop", good(20, 1000) + ["+9990121001"])
     db.enqueue_many([{"queue": "null", "tenant_id": "acme"} for _ in range(60)])
@@ -207,14 +207,21 @@ def test_outlives_the_dispatcher(daemon, db, receiver, how):
 
 
 def test_another_life_begins_anew(daemon, db, receiver):
-    """What belongs to an earlier life of the daemon is not counted in this one."""
+    """What belongs to an earlier life of the daemon is not counted in this one, whether that ended well or not."""
     d = daemon(db, {"sms": keys(receiver, max_retries=3)}).start()
-    send(db, "a", ["+9990120002"])
-    db.settle()
-    wait_until(lambda: told(d, "a")["count"] == 1, "the refusal")
-    assert d.stop() == 0
-    d.start()
-    assert told(d, "a")["count"] == 0 and d.json("metrics")["sms"]["jobs"] == 0
+    saved = os.path.join(d.run, "exceeded")
+    for tenant, number in (("a", "+9990120002"), ("b", "+9990120003")):
+        send(db, tenant, [number])
+        db.settle()
+        wait_until(lambda: told(d, tenant)["count"] == 1 and os.path.exists(saved), "the refusal, and that it is saved")
+        if tenant == "a":
+            assert d.stop() == 0 and not os.path.exists(saved)
+        else:
+            d.kill()
+            wait_until(lambda: not d.family(), "the children to leave")
+            assert os.path.exists(saved)
+        d.start()
+        assert told(d, tenant)["count"] == 0 and d.json("metrics")["sms"]["jobs"] == 0
 
 
 def test_without_the_database(daemon, own_db, own_pg, receiver):

@@ -465,7 +465,7 @@ static const struct {
 	{SMTP_MAIL, 451, {0, 0, 0}, "EEE", false, false, JOBQ_CAUSE_REFUSED},
 	{SMTP_MAIL, 530, {0, 0, 0}, "EEE", true, false, JOBQ_CAUSE_NONE},
 	{SMTP_MAIL, 0, {0, 0, 0}, "EEE", false, false, JOBQ_CAUSE_DOWN},
-	{SMTP_CONNECT, 0, {0, 0, 0}, "EEE", false, false, JOBQ_CAUSE_DOWN},
+	{SMTP_CONNECT, 0, {0, 0, 0}, "EEE", false, false, JOBQ_CAUSE_UNREACHED},
 	{SMTP_CONNECT, 421, {0, 0, 0}, "EEE", false, false, JOBQ_CAUSE_REFUSED},
 	{SMTP_CONNECT, 454, {0, 0, 0}, "EEE", false, false, JOBQ_CAUSE_DOWN},
 	{SMTP_CONNECT, 535, {0, 0, 0}, "EEE", true, false, JOBQ_CAUSE_NONE},

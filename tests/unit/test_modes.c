@@ -100,6 +100,28 @@ START_TEST(test_a_bad_recipient)
 }
 END_TEST
 
+/* Errors of a receiver that sending less does not mend: slower, but not stopped; and they find no limit where there is none. */
+START_TEST(test_failures)
+{
+	for (int i = 0; i < 20000; i++) {
+		rate_accepted(&r);
+		if (i % 5 == 4)
+			(void)rate_failed(&r, now);
+		if (i % 50 == 49)
+			(void)rate_second(&r, now += NS_PER_S);
+	}
+	ck_assert_double_le(r.effective, 25);
+	ck_assert_double_ge(r.effective, 50 * RATE_WEAK_FLOOR);
+	rate_init(&r, 0, now);
+	for (int i = 0; i < 1000; i++) {
+		ck_assert(!rate_failed(&r, now));
+		rate_accepted(&r);
+		if (i % 50 == 49)
+			ck_assert(!rate_second(&r, now += NS_PER_S));
+	}
+}
+END_TEST
+
 START_TEST(test_latency)
 {
 	for (int i = 0; i < 1100; i++)
@@ -136,6 +158,18 @@ START_TEST(test_latency_noise)
 }
 END_TEST
 
+/* One request in twenty hangs for two seconds where the others take 20 ms: that is no overload. */
+START_TEST(test_latency_of_a_few)
+{
+	unsigned seed = 7;
+	for (int i = 0; i < 20000; i++) {
+		seed = seed * 1103515245u + 12345u;
+		ck_assert(!rate_latency(&r, (seed >> 16) % 20 == 0 ? 2 * NS_PER_S : 20 * NS_PER_MS, now += 20 * NS_PER_MS));
+	}
+	ck_assert_double_eq(r.effective, 50);
+}
+END_TEST
+
 /* A receiver that has become slower for good is not slowed for good, and never below a quarter. */
 START_TEST(test_latency_that_stays)
 {
@@ -146,7 +180,7 @@ START_TEST(test_latency_that_stays)
 			(void)rate_second(&r, now);
 		least = r.effective < least ? r.effective : least;
 	}
-	ck_assert_double_ge(least, 50 * RATE_LATENCY_FLOOR);
+	ck_assert_double_ge(least, 50 * RATE_WEAK_FLOOR);
 	ck_assert_double_lt(least, 50);
 	ck_assert_double_eq(r.effective, 50);
 	rate_init(&r, 0, now);
@@ -411,8 +445,10 @@ int main(void)
 	tcase_add_test(tc, test_settles_below_what_is_borne);
 	tcase_add_test(tc, test_comes_back_to_the_limit);
 	tcase_add_test(tc, test_a_bad_recipient);
+	tcase_add_test(tc, test_failures);
 	tcase_add_test(tc, test_latency);
 	tcase_add_test(tc, test_latency_noise);
+	tcase_add_test(tc, test_latency_of_a_few);
 	tcase_add_test(tc, test_latency_that_stays);
 	tcase_add_test(tc, test_resume);
 	tcase_add_test(tc, test_without_a_limit);

@@ -57,6 +57,7 @@ static void count(struct shm_queue *q)
 	atomic_store(&q->counters[COUNTER_failed], 3);
 	atomic_store(&q->counters[COUNTER_retried], 20);
 	atomic_store(&q->counters[COUNTER_held_total], 1);
+	atomic_store(&q->counters[COUNTER_errors], 24);
 	atomic_store(&q->counters[COUNTER_snoozed], 50);
 	atomic_store(&q->counters[COUNTER_rate_exceeded], 9);
 	atomic_store(&q->minute_milli, 1234);

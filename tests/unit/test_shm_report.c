@@ -118,7 +118,7 @@ START_TEST(test_use)
 	atomic_store(&q->limit_interval_ns, 20 * NS_PER_MS);
 	atomic_store(&q->effective_interval_ns, 20 * NS_PER_MS);
 	minute(1500, 60, 40, 80); /* 25/s of 50; one of two workers; 1.5 s a batch */
-	atomic_fetch_add(&q->counters[COUNTER_retried], 30);
+	atomic_fetch_add(&q->counters[COUNTER_errors], 30);
 	atomic_fetch_add(&q->counters[COUNTER_rate_exceeded], 4);
 	atomic_store(&q->buffer_added, 1600);
 	atomic_store(&q->buffer_overflows, 16);
