@@ -374,16 +374,19 @@ def test_tls_not_verified(start, db, mail, where, kind, wrong):
     d = start("localhost", "smtps" if kind == "implicit" else "smtp", {**options, "user": "u", "password": "p"},
               {"SSL_CERT_FILE": options["cert"]} if wrong == "host" else None,
               **({"smtp_tls": "try"} if kind == "starttls" else {}), smtp_user="u", smtp_password="p")
-    row = db.wait_job(send(db, "a@example.com"), "failed")
-    assert row["retry_count"] == 2 and "cannot be reached" in row["error_message"] and "ertificate" in row["error_message"]
+    job = send(db, "a@example.com")
+    status = d.wait_status(lambda s: s["queues"][0]["gate"], "the gate to shut")
+    assert "cannot be reached" in status["queues"][0]["gate"]["reason"] and "ertificate" in status["queues"][0]["gate"]["reason"]
+    assert db.job(job)["retry_count"] == 0
     assert not mail.effects() and not mail.attempts("auth") and not mail.attempts("mail") and d.alive()
 
 
 def test_tls_required(start, db, mail):
     """smtp_tls = require, and the server has none: not sent in the clear."""
-    start(smtp_tls="require")
-    row = db.wait_job(send(db, "a@example.com"), "failed")
-    assert "cannot be reached" in row["error_message"] and not mail.effects() and not mail.attempts("mail")
+    d = start(smtp_tls="require")
+    send(db, "a@example.com")
+    status = d.wait_status(lambda s: s["queues"][0]["gate"], "the gate to shut")
+    assert "cannot be reached" in status["queues"][0]["gate"]["reason"] and not mail.effects() and not mail.attempts("mail")
 
 
 # --- deaths
