@@ -114,7 +114,8 @@ void sync_bad(struct sync_run *run, const char *error)
 	(void)text_copy(run->error, sizeof run->error, error);
 	sync_db_release(run);
 	run->pending = 0;
-	json_t *doc = run->tried ? NULL : json_loadb(run->body, run->body_len, 0, NULL);
+	json_error_t why;
+	json_t *doc = run->tried ? NULL : sync_page_load(run->body, run->body_len, &why);
 	run->list = json_incref((json_t *)(uintptr_t)sync_spec_find(doc, run->page.path));
 	json_decref(doc);
 	run->item = 0;

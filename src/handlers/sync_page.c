@@ -129,12 +129,21 @@ static char *next_of(const struct sync_spec *spec, const json_t *doc, const char
 	return spec->paging == SYNC_LINKS ? sync_page_link(link) : NULL;
 }
 
+json_t *sync_page_load(const char *body, size_t len, json_error_t *error)
+{
+	json_t *doc = json_loadb(body, len, 0, error);
+
+	if (doc == NULL && json_error_code(error) == json_error_numeric_overflow)
+		doc = json_loadb(body, len, JSON_DECODE_INT_AS_REAL, error);
+	return doc;
+}
+
 bool sync_page_read(struct sync_page *page, const struct sync_spec *spec, const struct sync_table *table, const char *body, size_t len, const char *link,
 	char *err, size_t errlen)
 {
 	const struct reading r = {.page = page, .spec = spec, .table = table, .err = err, .errlen = errlen};
 	json_error_t error;
-	json_t *doc = json_loadb(body, len, 0, &error);
+	json_t *doc = sync_page_load(body, len, &error);
 
 	*page = (struct sync_page){.path = *spec->items == '\0' && json_is_object(doc) ? "items" : spec->items, .errors = json_array()};
 	const json_t *list = sync_spec_find(doc, page->path);
@@ -189,7 +198,9 @@ const struct sync_group *sync_page_group(const struct sync_page *page, size_t it
 
 const json_t *sync_page_outcomes(const struct sync_spec *spec, const char *body, size_t len, json_t **doc)
 {
-	*doc = json_loadb(body, len, 0, NULL);
+	json_error_t error;
+
+	*doc = sync_page_load(body, len, &error);
 	const json_t *list = json_object_get(*doc, *spec->items == '\0' ? "items" : spec->items);
 
 	return json_is_array(list) ? list : NULL;

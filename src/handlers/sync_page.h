@@ -19,6 +19,8 @@ struct sync_page {
 	json_t *errors;             /* of the first of them */
 };
 
+/* A number beyond 64 bits is no reason to refuse a document: it only looks like another here. NULL with the reason in error. */
+json_t *sync_page_load(const char *body, size_t len, json_error_t *error);
 /* link: the Link header, or NULL. false with the reason in err: this is no page, or an item is not what it should be. */
 bool sync_page_read(struct sync_page *page, const struct sync_spec *spec, const struct sync_table *table, const char *body, size_t len, const char *link,
 	char *err, size_t errlen);

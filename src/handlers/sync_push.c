@@ -171,6 +171,10 @@ static void on_list(void *arg, const struct http_reply *reply)
 		sync_refused(run, reply, "sending rows");
 		return;
 	}
+	if (reply->cut) {
+		sync_db_put_off(run, OUTCOME_RETRY, -1, "sending rows: the answer is larger than 8 MB");
+		return;
+	}
 	const json_t *list = sync_page_outcomes(run->spec, reply->body, reply->body_len, &doc);
 	for (size_t i = 0; i < run->nrows; i++) {
 		enum sync_said said = list == NULL ? SYNC_TAKEN : sync_page_outcome(run->spec, list, run->rows[i].item, &error);
@@ -270,12 +274,13 @@ static void push_send(struct sync_run *run)
 static void take_rows(struct sync_run *run, const PGresult *res)
 {
 	int n = PQntuples(res);
+	json_error_t error;
 
 	run->rows = xcalloc((size_t)n + 1, sizeof *run->rows);
 	for (int i = 0; i < n; i++) {
 		size_t len;
 		const char *text = pg_get_text(res, i, 0, &len);
-		run->rows[run->nrows++] = (struct sync_row){.item = json_loadb(text, len, 0, NULL), .text = xstrndup(text, len),
+		run->rows[run->nrows++] = (struct sync_row){.item = sync_page_load(text, len, &error), .text = xstrndup(text, len),
 			.key = xstrdup(pg_get_text(res, i, 1, NULL))};
 	}
 }

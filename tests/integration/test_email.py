@@ -388,17 +388,18 @@ def test_tls_not_verified(start, db, mail, where, kind, wrong):
               {"SSL_CERT_FILE": options["cert"]} if wrong == "host" else None,
               **({"smtp_tls": "try"} if kind == "starttls" else {}), smtp_user="u", smtp_password="p")
     job = send(db, "a@example.com")
-    row = wait_until(lambda: (r := db.job(job))["error_message"] and r, "the first try to be over")
-    assert row["retry_count"] == 0 and "cannot be reached" in row["error_message"] and "ertificate" in row["error_message"]
+    status = d.wait_status(lambda s: s["queues"][0]["gate"], "the gate to shut")
+    assert "cannot be reached" in status["queues"][0]["gate"]["reason"] and "ertificate" in status["queues"][0]["gate"]["reason"]
+    assert db.job(job)["retry_count"] == 0
     assert not mail.effects() and not mail.attempts("auth") and not mail.attempts("mail") and d.alive()
 
 
 def test_tls_required(start, db, mail):
     """smtp_tls = require, and the server has none: not sent in the clear."""
-    start(smtp_tls="require")
-    job = send(db, "a@example.com")
-    row = wait_until(lambda: (r := db.job(job))["error_message"] and r, "the first try to be over")
-    assert "cannot be reached" in row["error_message"] and not mail.effects() and not mail.attempts("mail")
+    d = start(smtp_tls="require")
+    send(db, "a@example.com")
+    status = d.wait_status(lambda s: s["queues"][0]["gate"], "the gate to shut")
+    assert "cannot be reached" in status["queues"][0]["gate"]["reason"] and not mail.effects() and not mail.attempts("mail")
 
 
 # --- deaths

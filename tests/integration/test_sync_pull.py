@@ -72,10 +72,12 @@ def test_pages_by_link(start, shop, site):
 
 def test_numbers_stay_exact(start, shop, site):
     """A number goes from the answer into the table without having been a double."""
-    hook = site(lambda r: (200, b'{"items": [{"sku": "a", "quantity": 19.99}, {"sku": "b", "quantity": 12345678901234567890.123456789}]}'))
+    hook = site(lambda r: (200, b'{"items": [{"sku": "a", "quantity": 19.99}, {"sku": "b", "quantity": 12345678901234567890.123456789},'
+                         b' {"sku": 123456789012345678901234567890, "quantity": 98765432109876543210}]}'))
     start()
     shop.wait_job(pull(shop, hook.url), "completed")
-    assert dict(shop.sql("SELECT sku, quantity::text FROM inventory")) == {"a": "19.99", "b": "12345678901234567890.123456789"}
+    assert dict(shop.sql("SELECT sku, quantity::text FROM inventory")) == {"a": "19.99", "b": "12345678901234567890.123456789",
+                                                                              "123456789012345678901234567890": "98765432109876543210"}
 
 
 def test_pages_by_cursor(start, shop, site):
@@ -387,6 +389,21 @@ def test_cancel(start, shop, site):
     shop.wait_job(job, "cancelled")
     hold.set()
     stays(lambda: len(rows(shop)) == 10, "the first page alone", 0.3)
+
+
+def test_silence_is_cut_off(start, shop, site):
+    """A service that never ends its answer costs job_timeout; the next try goes on from the last page."""
+    hold = threading.Event()
+
+    def answer(request):
+        if len(hook.requests) == 2:
+            hold.wait(30)
+        return linked([items(0, 10), items(10, 20)])(request)
+    hook = site(answer)
+    start(job_timeout="1s")
+    row = shop.wait_job(pull(shop, hook.url), "completed")
+    hold.set()
+    assert row["retry_count"] == 1 and len(rows(shop)) == 20 and [query(r).get("p") for r in hook.requests] == [None, "1", "1"]
 
 
 def test_second_sync_is_merged(start, shop, site):
