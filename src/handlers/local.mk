@@ -14,11 +14,12 @@ libhandlers_a_SOURCES = \
 	src/handlers/email_verdict.c src/handlers/email_verdict.h \
 	src/handlers/exec.c src/handlers/exec.h \
 	src/handlers/exec_conf.c src/handlers/exec_conf.h \
+	src/handlers/exec_hear.c \
 	src/handlers/exec_once.c \
 	src/handlers/exec_program.c src/handlers/exec_program.h \
 	src/handlers/exec_spawn.c src/handlers/exec_spawn.h \
 	src/handlers/exec_stderr.c src/handlers/exec_stderr.h \
-	src/handlers/exec_talk.c \
+	src/handlers/exec_talk.c src/handlers/exec_talk.h \
 	src/handlers/gsm.c src/handlers/gsm.h \
 	src/handlers/headers.c src/handlers/headers.h \
 	src/handlers/http.c src/handlers/http.h \
