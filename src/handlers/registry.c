@@ -18,6 +18,7 @@ static const struct jobq_handler *const handlers[] = {
 	&handler_null,
 	&handler_sleep,
 	&handler_sms,
+	&handler_sql,
 	&handler_sync,
 	&handler_webhook,
 };

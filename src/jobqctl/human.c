@@ -56,6 +56,17 @@ char *human_bytes(char dst[HUMAN_MAX], int64_t bytes)
 	return dst;
 }
 
+char *human_ms(char dst[HUMAN_MAX], double ms)
+{
+	if (!(ms >= 0))
+		(void)snprintf(dst, HUMAN_MAX, "-");
+	else if (ms < 999.5)
+		(void)snprintf(dst, HUMAN_MAX, "%.3g ms", ms);
+	else
+		(void)snprintf(dst, HUMAN_MAX, "%.4g s", ms / 1000.0);
+	return dst;
+}
+
 char *human_rate(char dst[HUMAN_MAX], double per_s)
 {
 	if (!(per_s >= 0))

@@ -55,15 +55,7 @@ static char *share(char dst[HUMAN_MAX], const json_t *doc, const char *path)
 
 static char *milliseconds(char dst[HUMAN_MAX], const json_t *doc, const char *path)
 {
-	double ms = doc_number(doc, path);
-
-	if (ms < 0)
-		(void)snprintf(dst, HUMAN_MAX, "-");
-	else if (ms < 1000)
-		(void)snprintf(dst, HUMAN_MAX, "%.3g ms", ms);
-	else
-		(void)snprintf(dst, HUMAN_MAX, "%.3g s", ms / 1000.0);
-	return dst;
+	return human_ms(dst, doc_number(doc, path));
 }
 
 static enum table_paint verdict(const json_t *doc, const char *path)

@@ -107,7 +107,7 @@ static enum table_paint state_paint(const char *state)
 /* batch, buffer and rate, of a queue that has worked or has a limit */
 static void queue_pace(struct table *table, const json_t *queue)
 {
-	char limit[HUMAN_MAX], effective[HUMAN_MAX];
+	char limit[HUMAN_MAX], effective[HUMAN_MAX], avg[HUMAN_MAX], p95[HUMAN_MAX];
 	struct buf text = {0};
 	bool limited = !doc_null(queue, "rate.effective_per_s");
 
@@ -116,7 +116,7 @@ static void queue_pace(struct table *table, const json_t *queue)
 	buf_printf(&text, "%lld (%lld-%lld)", (long long)doc_int(queue, "batch.size"), (long long)doc_int(queue, "batch.min"),
 		(long long)doc_int(queue, "batch.max"));
 	if (doc_number(queue, "batch.avg_ms") > 0)
-		buf_printf(&text, ", %.3g ms, p95 %.3g ms", doc_number(queue, "batch.avg_ms"), doc_number(queue, "batch.p95_ms"));
+		buf_printf(&text, ", %s, p95 %s", human_ms(avg, doc_number(queue, "batch.avg_ms")), human_ms(p95, doc_number(queue, "batch.p95_ms")));
 	buf_printf(&text, "; buffer %.0f%%", doc_number(queue, "buffer.utilization") * 100.0);
 	if (limited)
 		buf_printf(&text, "; rate %s of %s/s, exceeded %lld times", human_rate(effective, doc_number(queue, "rate.effective_per_s")),

@@ -265,3 +265,72 @@ def test_locked_table(shop, db):
     holder.rollback()
     holder.close()
     assert db.wait_job(job, "completed")["result"]["inserted"] == 3
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_server_restarts(daemon, own_pg, own_db, where, mode):
+    """PostgreSQL stops in the middle of an import and comes back: exactly once, and no try is burnt."""
+    own_db.sql("CREATE TABLE items (store_id text, sku text, name text); GRANT SELECT, INSERT ON items TO jobq_worker")
+    os.makedirs(os.path.join(where, "files"))
+    with open(os.path.join(where, "files", "a.csv"), "w", encoding="ascii") as f:
+        f.write("sku,name\n" + "".join(f"{n},name of {n}\n" for n in range(200000)))
+    d = daemon(own_db, {"import": {"import_dir": os.path.join(where, "files"), "tables": "items", "workers": 1, "max_retries": 0}}).start()
+    job = own_db.enqueue("import", {"source": "a.csv", "table": "items"})
+    wait_until(lambda: backends(own_db), "the import's backend", 30, 0.005)
+    own_db.close()
+    own_pg.stop(mode)
+    d.wait_status(lambda s: s["database"]["state"] != "connected", "the outage to show")
+    own_pg.start()
+    d.wait_ready()
+    row = own_db.wait_job(job, "completed", 60)
+    assert row["retry_count"] == 0 and own_db.sql("SELECT count(*), count(DISTINCT sku) FROM items") == [(200000, 200000)]
+
+
+def test_old_errors_go(daemon, db):
+    """Bad rows are kept as long as their job may be, and not longer."""
+    db.sql("INSERT INTO jobq.import_errors (job_id, line, reason, expire_on) VALUES (1, 1, 'x', current_date - 1), (2, 1, 'y', current_date + 1)")
+    daemon(db, {"null": {"workers": 1}}).start()
+    wait_until(lambda: db.sql("SELECT job_id FROM jobq.import_errors") == [(2,)], "the old one to go")
+
+
+def test_every_worker_takes_part(shop, db):
+    """Imports of one tenant go to all workers, one each."""
+    s = shop(workers=3)
+    db.sql("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(3600); RETURN NEW; END$$;"
+           "CREATE TRIGGER slow BEFORE INSERT ON items FOR EACH STATEMENT EXECUTE FUNCTION slow()")
+    s.write(rows=2)
+    d = s.daemon.start()
+    jobs = [s.enqueue() for _ in range(5)]
+    wait_until(lambda: len(backends(db)) == 3, "three at a time")
+    for job in jobs:
+        d.ctl("cancel", job, "--yes")
+    db.settle("import")
+    assert db.statuses("import") == {"cancelled": 5}
+
+
+def test_frozen_node(shop, daemon, db):
+    """A node is frozen in the middle of an import for longer than its lease: another one does it, and the first one's rows never appear."""
+    s = shop(max_retries=5)
+    db.sql("CREATE TABLE gate (shut boolean); INSERT INTO gate VALUES (true);"
+           "CREATE FUNCTION wait_gate() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$BEGIN"
+           " WHILE EXISTS (SELECT FROM gate WHERE shut) LOOP PERFORM pg_sleep(0.01); END LOOP; RETURN NULL; END$$;"
+           "CREATE TRIGGER wait_gate AFTER INSERT ON items FOR EACH STATEMENT EXECUTE FUNCTION wait_gate()")
+    s.write()
+    first = s.daemon.start()
+    job = s.enqueue()
+    wait_until(lambda: backends(db), "the first node's import")
+    token = db.job(job)["claim_token"]
+    frozen = first.family()
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        second = daemon(db, {"import": dict(first.sections["queue import"])}, lease="2s").start()
+        wait_until(lambda: len(backends(db)) == 2, "the second node's import", 40)
+        assert db.job(job)["claim_token"] != token
+        db.sql("UPDATE gate SET shut = false")
+        db.wait_job(job, "completed", 40)
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: not backends(db), "both imports to end")
+    assert db.sql("SELECT count(*) FROM items") == [(ROWS,)] and second.alive()

@@ -1,10 +1,13 @@
 """The handler `sql`: effect and completion in one transaction, whatever dies in between; a failing batch is halved until the culprit is alone."""
 import json
 import os
+import re
 import signal
 
 import psycopg2
 import pytest
+from harness.database import Database
+from harness.paths import SOURCE
 from harness.wait import stays, wait_until
 
 SHOP = """
@@ -228,8 +231,6 @@ def test_another_database(daemon, shop, pg):
     other = pg.connect("postgres")
     other.cursor().execute(f"CREATE DATABASE {shop.name}_b TEMPLATE template0")
     other.close()
-    from harness.database import Database
-    from harness.daemon import render
     b = Database(pg, f"{shop.name}_b")
     try:
         b.migrate()
@@ -239,7 +240,6 @@ def test_another_database(daemon, shop, pg):
         node = daemon(shop, {"stock": queue(pool="away")})
         node.sections["pool away"] = {"database": b.dsn("jobq_worker")}
         node.write()
-        assert render(node.sections)
         node.start()
         shop.enqueue("stock", {"n": 1})
         wait_until(lambda: "these jobs are of the installation" in node.text(), "the refusal in the log")
@@ -266,3 +266,18 @@ def test_complete_all_is_closed(shop):
         assert cursor.fetchall() == []
     connection.close()
     assert shop.sql("SELECT status, result FROM jobq.jobs ORDER BY id") == [("completed", 1), ("completed", None), ("completed", {})]
+
+
+def test_documentation(daemon, db):
+    """The function of docs/sql.md, as it stands there."""
+    with open(os.path.join(SOURCE, "docs/sql.md"), encoding="utf-8") as f:
+        function = re.search(r"```sql\n(.*?)```", f.read(), re.S).group(1)
+    db.sql("CREATE SCHEMA shop; CREATE TABLE shop.orders (id bigint, store text, total numeric);"
+           " CREATE TABLE shop.invoices (number int GENERATED ALWAYS AS IDENTITY, order_id bigint, store text, total numeric);"
+           " INSERT INTO shop.orders VALUES (1, 'acme', 9.5), (2, 'acme', 1)")
+    db.sql(function.replace("%", "%%"))
+    daemon(db, {"invoices": {"handler": "sql", "function": "shop.make_invoices"}}).start()
+    jobs = db.enqueue_many([{"queue": "invoices", "tenant_id": "acme", "payload": {"order_id": n}} for n in (1, 2, 3)])
+    assert sorted(db.wait_job(j, "completed")["result"]["invoice"] for j in jobs[:2]) == [1, 2]
+    assert db.wait_job(jobs[2], "failed")["error_message"] == "there is no such order"
+    assert db.sql("SELECT order_id, total::float FROM shop.invoices ORDER BY 1") == [(1, 9.5), (2, 1)]

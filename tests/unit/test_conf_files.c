@@ -119,7 +119,7 @@ static const char *const needs[][2] = {
 	{"[queue email]", "smtp_url = smtp://localhost"},
 	{"[queue exec]", "command = /bin/cat"},
 	{"[queue http]", "url = http://127.0.0.1/hook"},
-	{"[queue import]", "tables = products\nimport_dir = /srv\njob_timeout = 1h"},
+	{"[queue import]", "tables = products\nimport_dir = /srv\njob_timeout = 1h\nbatch_size = 1\nbatch_min = 1\nbatch_adaptive = off"},
 	{"[queue sql]", "function = shop.take"},
 };
 

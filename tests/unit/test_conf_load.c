@@ -323,6 +323,8 @@ START_TEST(a_queue_without_pool_has_the_default_one)
 	ck_assert_int_eq(conf_pool_of(c, c->queues[0])->k.max, 12); /* each worker has one */
 	ck_assert_str_eq(conf_pool_of(c, c->queues[1])->name, "p");
 	ck_assert_int_eq(c->queues[0]->k.job_timeout, 3600 * NS_PER_S);
+	ck_assert_int_eq(c->queues[0]->k.batch_size, 1);
+	ck_assert_int_eq(c->queues[0]->k.batch_min, 1);
 }
 END_TEST
 
