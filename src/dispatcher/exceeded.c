@@ -290,7 +290,10 @@ void exceeded_start(struct dispatcher *d)
 void exceeded_stop(struct dispatcher *d)
 {
 	struct use *use, *next;
-	exceeded_save(d);
+	if (atomic_load(&d->global->stopping) != 0)
+		exceeded_remove(d);
+	else
+		exceeded_save(d);
 	for (size_t i = 0; i < d->nqueues; i++) {
 		struct exceeded *x = d->queues[i].exceeded;
 		HASH_ITER(hh, x->uses, use, next)

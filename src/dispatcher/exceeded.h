@@ -51,6 +51,7 @@ char *exceeded_message_of(char dst[EXCEEDED_MESSAGE], int64_t interval_ns); /* t
 /* exceeded_file.c */
 void exceeded_load(struct dispatcher *d);
 void exceeded_save(struct dispatcher *d);
+void exceeded_remove(struct dispatcher *d);     /* the daemon ends: nobody will read it */
 
 /* exceeded_doc.c: new references; the documents of the metrics */
 json_t *exceeded_metrics(struct dispatcher *d);

@@ -113,6 +113,13 @@ void exceeded_save(struct dispatcher *d)
 	free(path);
 }
 
+void exceeded_remove(struct dispatcher *d)
+{
+	char *path = file_path(d, "");
+	(void)unlink(path); /* it may never have been written */
+	free(path);
+}
+
 void exceeded_second(struct dispatcher *d)
 {
 	int64_t now = clock_mono_ns();

@@ -58,9 +58,12 @@ enum email_fate email_verdict_fate(const struct smtp_report *r, const struct smt
 
 static enum jobq_cause email_verdict_cause(const struct smtp_report *r)
 {
-	if (r->code == 0 || (r->stage == SMTP_CONNECT && r->code != 421))
+	if (r->code == 0)
+		return r->stage == SMTP_CONNECT ? JOBQ_CAUSE_UNREACHED : JOBQ_CAUSE_DOWN;
+	if (r->stage == SMTP_CONNECT && r->code != 421)
 		return JOBQ_CAUSE_DOWN;
-	return r->code == 421 || r->code == 450 || r->code == 451 || r->code == 452 ? JOBQ_CAUSE_REFUSED : JOBQ_CAUSE_NONE;
+	bool speaks_of_us = r->stage == SMTP_CONNECT || r->stage == SMTP_MAIL; /* later it may be greylisting, or one mailbox */
+	return r->code == 421 || (speaks_of_us && r->code >= 450 && r->code <= 452) ? JOBQ_CAUSE_REFUSED : JOBQ_CAUSE_NONE;
 }
 
 struct email_verdict email_verdict(const struct smtp_report *r, const struct smtp_rcpt *rcpts, size_t n)

@@ -26,10 +26,8 @@
 #include "handlers/registry.h"
 
 #define CLOSE_STEP_MS 10
-#define CLOSE_TERM_NS (5 * NS_PER_S) /* after the end of their input */
-#define CLOSE_KILL_NS (7 * NS_PER_S)
-#define CLOSE_LEAVE_NS (8 * NS_PER_S) /* what even SIGKILL does not end is waiting for the kernel */
-#define ORPHAN_SHARE 32               /* the master is gone: all this within a quarter of a second */
+#define CLOSE_NS (9 * NS_PER_S) /* the ladder of exec_program.c and some; what even SIGKILL does not end is waiting for the kernel */
+#define ORPHAN_SHARE 32         /* the master is gone: all this within a third of a second */
 
 void exec_end(struct jobq_job *job, enum jobq_outcome_kind kind, const char *why)
 {
@@ -77,6 +75,7 @@ static int exec_open(const struct jobq_env *env, void **state, char *err, size_t
 	x->queue = env->queue->name;
 	x->base = env->base;
 	x->worker = env->worker;
+	x->parent = getppid();
 	x->most = (size_t)env->queue->k.concurrency;
 	TAILQ_INIT(&x->programs);
 	TAILQ_INIT(&x->talks);
@@ -134,16 +133,15 @@ static void exec_stop(void *state, struct jobq_job *job, enum jobq_stop why)
 static void exec_close(void *state)
 {
 	struct exec *x = state;
-	pid_t parent = getppid();
 	int64_t begun = clock_mono_ns();
 
 	x->closing = true;
 	exec_talk_close(x);
 	for (program_reap(x); !TAILQ_EMPTY(&x->programs); program_reap(x)) {
-		int64_t share = getppid() == parent && parent != 1 ? 1 : ORPHAN_SHARE, passed = (clock_mono_ns() - begun) * share;
-		if (passed >= CLOSE_LEAVE_NS)
+		int64_t share = getppid() == x->parent ? 1 : ORPHAN_SHARE;
+		if (clock_mono_ns() - begun >= CLOSE_NS / share)
 			break;
-		program_hurry(x, passed >= CLOSE_KILL_NS ? program_kill : passed >= CLOSE_TERM_NS ? program_end : NULL);
+		program_hurry(x, share);
 		if (poll(NULL, 0, CLOSE_STEP_MS) != 0 && errno != EINTR)
 			log_error("poll: %s", strerror(errno));
 	}

@@ -3,7 +3,7 @@
  *
  * The map: exec.c is the handler and what lasts as long as it; exec_conf.c its configuration; exec_spawn.c starts a process;
  * exec_program.c is one running program (pipes, end, stderr) and knows no jobs; exec_talk.c speaks in lines with a program about
- * many jobs (persistent, batch); exec_once.c runs one program for one job. Programs call back through struct program_calls.
+ * many jobs (persistent, batch), exec_hear.c understands its answers; exec_once.c runs one program for one job. Programs call back through struct program_calls.
  */
 #ifndef JOBQ_HANDLERS_EXEC_H
 #define JOBQ_HANDLERS_EXEC_H
@@ -30,6 +30,7 @@ struct exec {
 	struct event_base *base;
 	struct worker *worker;
 	struct event *child; /* SIGCHLD */
+	pid_t parent;        /* the master */
 	struct programs programs;
 	size_t nprograms, most; /* most: programs at a time */
 	struct talks talks;

@@ -48,6 +48,7 @@ struct program {
 	bool no_more;  /* the input ends with what is in feed */
 	bool closed;   /* its output has ended */
 	enum stage stage;
+	int64_t since_ns; /* of the stage */
 	struct exec_stderr said;
 	TAILQ_ENTRY(program) link;
 };
@@ -84,14 +85,15 @@ static void program_signal(const struct program *p, int sig)
 		(void)kill(p->child.pid, sig); /* it has no group yet; not reaped, so it is ours */
 }
 
+static const int64_t program_waits[] = {[STAGE_RUN] = INT64_MAX, [STAGE_LEAVE] = LEAVE_NS, [STAGE_TERM] = TERM_NS, [STAGE_KILL] = KILL_NS};
+
 static void program_climb(struct program *p, enum stage stage)
 {
-	static const int64_t waits[] = {[STAGE_LEAVE] = LEAVE_NS, [STAGE_TERM] = TERM_NS, [STAGE_KILL] = KILL_NS};
-
 	p->stage = stage;
+	p->since_ns = clock_mono_ns();
 	if (stage == STAGE_TERM || stage == STAGE_KILL)
 		program_signal(p, stage == STAGE_TERM ? SIGTERM : SIGKILL);
-	program_arm(p, p->timer, waits[stage]);
+	program_arm(p, p->timer, program_waits[stage]);
 }
 
 static void program_timer(evutil_socket_t fd, short what, void *arg)
@@ -223,13 +225,13 @@ static void program_drain(struct program *p)
 		continue;
 }
 
-void program_hurry(struct exec *x, void (*how)(struct program *))
+void program_hurry(struct exec *x, int64_t share)
 {
 	struct program *p;
 
 	TAILQ_FOREACH(p, &x->programs, link) {
-		if (how != NULL)
-			how(p);
+		if (clock_mono_ns() - p->since_ns >= program_waits[p->stage] / share)
+			program_timer(-1, 0, p);
 		program_drain(p);
 	}
 }

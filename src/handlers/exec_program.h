@@ -45,6 +45,7 @@ void program_expect_end(struct program *p);  /* its work is done: it has a momen
 void program_end(struct program *p);       /* SIGTERM to its group, SIGKILL a moment later */
 void program_kill(struct program *p);      /* SIGKILL to its group */
 void program_reap(struct exec *x);         /* SIGCHLD came, or may have */
-void program_hurry(struct exec *x, void (*how)(struct program *)); /* without the event loop: reads what is there; how: NULL, or one of the two above */
+/* For when the event loop has ended: reads what is there, and ends whose time is over; waits are `share` times shorter. */
+void program_hurry(struct exec *x, int64_t share);
 
 #endif

@@ -12,7 +12,6 @@
 #include "config.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,39 +21,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "handlers/dialect.h"
-#include "handlers/exec.h"
+#include "handlers/exec_talk.h"
 
 #define FEED_SOFT 65536u /* of lines in front of a pipe */
-#define STRAYS_SHOWN 5   /* log lines about answers to nothing, a program */
-#define LINE_SHOWN 200   /* bytes of a wrong line in an error */
 
-struct asked {
-	struct jobq_job *job;
-	struct talk *talk;
-	bool written, cancel; /* cancel: it is, or is to be, told */
-	int64_t begun_ns;
-	TAILQ_ENTRY(asked) link;
-};
-TAILQ_HEAD(askeds, asked);
-
-struct talk {
-	struct exec *x;
-	const struct jobq_batch *batch; /* mode batch, until it is filled */
-	bool lasting, filled;
-	struct program *program; /* NULL: none yet, or between two */
-	pid_t pid;               /* of the last one */
-	struct askeds unwritten, asked;
-	size_t nasked;
-	struct buf cancels, in;
-	uint64_t credit;  /* bytes of output that it may still send */
-	bool doomed, shared, spoke; /* shared: when it broke, it had several jobs; spoke: it gave an outcome */
-	unsigned strays;
-	char why[512];
-	TAILQ_ENTRY(talk) link;
-};
-
+static const struct program_calls talk_calls;
 static void talk_start(struct talk *t);
 
 static struct talk *talk_new(struct exec *x, bool lasting, const struct jobq_batch *batch)
@@ -68,7 +40,7 @@ static struct talk *talk_new(struct exec *x, bool lasting, const struct jobq_bat
 	return t;
 }
 
-static void talk_forget(struct asked *a)
+void exec_talk_forget(struct asked *a)
 {
 	TAILQ_REMOVE(a->written ? &a->talk->asked : &a->talk->unwritten, a, link);
 	a->talk->nasked -= a->written;
@@ -79,7 +51,7 @@ static void talk_end(struct asked *a, enum jobq_outcome_kind kind, const char *w
 {
 	struct jobq_job *job = a->job;
 
-	talk_forget(a);
+	exec_talk_forget(a);
 	exec_end(job, kind, why);
 }
 
@@ -92,7 +64,7 @@ static void talk_free(struct talk *t)
 }
 
 /* Its work is done, or there was none. */
-static void talk_settle(struct talk *t)
+void exec_talk_settle(struct talk *t)
 {
 	if (!t->filled || t->nasked > 0 || !TAILQ_EMPTY(&t->unwritten))
 		return;
@@ -122,7 +94,7 @@ static void talk_succeed(struct talk *t)
 	talk_start(next);
 }
 
-__attribute__((format(printf, 2, 3))) static void talk_doom(struct talk *t, const char *format, ...)
+void exec_talk_doom(struct talk *t, const char *format, ...)
 {
 	va_list ap;
 
@@ -139,111 +111,9 @@ __attribute__((format(printf, 2, 3))) static void talk_doom(struct talk *t, cons
 	talk_succeed(t);
 }
 
-/* --- what it says */
-
-static struct asked *talk_find(struct talk *t, int64_t id)
-{
-	struct asked *a;
-
-	TAILQ_FOREACH(a, &t->asked, link)
-		if (a->job->id == id)
-			return a;
-	return NULL;
-}
-
-static void talk_outcome(struct talk *t, struct asked *a, const json_t *line)
-{
-	struct dialect_outcome answer;
-	struct jobq_job *job = a->job;
-	const char *wrong = dialect_read_outcome(line, &answer);
-
-	t->spoke = true;
-	t->x->deaths = 0;
-	talk_forget(a);
-	if (wrong == NULL)
-		jobq_end(job, &answer.o);
-	else
-		jobq_end_error(job, OUTCOME_RETRY, -1, "the program's answer %s", wrong);
-	free(answer.result);
-}
-
-static void talk_about(struct talk *t, int64_t id, const json_t *line)
-{
-	const json_t *progress = json_object_get(line, "progress");
-	struct asked *a = talk_find(t, id);
-
-	if (a == NULL) {
-		if (t->strays++ < STRAYS_SHOWN)
-			log_warn("program %ld answers for job %" PRId64 ", which it does not have (any more)", (long)t->pid, id);
-	} else if (json_object_get(line, "outcome") != NULL) {
-		talk_outcome(t, a, line);
-	} else {
-		jobq_progress(a->job, json_number_value(progress), json_string_value(json_object_get(line, "note")));
-	}
-}
-
-/* One line, without its end. Text that is not UTF-8 is mended, as it is only in what people read. */
-static json_t *talk_parse(const char *line, size_t len)
-{
-	json_error_t error;
-	json_t *in = json_loadb(line, len, JSON_ALLOW_NUL, &error);
-
-	if (in == NULL && json_error_code(&error) == json_error_numeric_overflow)
-		in = json_loadb(line, len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
-	if (in == NULL && !text_is_utf8(line, len)) {
-		char *clean = text_clean_dup(line, len, 2 * len);
-		in = json_loads(clean, 0, &error);
-		free(clean);
-	}
-	return in;
-}
-
-static void talk_line(struct talk *t, const char *line, size_t len)
-{
-	char shown[LINE_SHOWN + 1];
-
-	while (len > 0 && (line[len - 1] == '\r' || line[len - 1] == ' ' || line[len - 1] == '\t'))
-		len--;
-	if (len == 0)
-		return;
-	json_t *in = talk_parse(line, len);
-	int64_t id = dialect_id(in);
-	if (id >= 0 && (json_object_get(in, "outcome") != NULL || json_is_number(json_object_get(in, "progress")))) {
-		talk_about(t, id, in);
-	} else {
-		(void)text_printable(shown, sizeof shown, line, len);
-		talk_doom(t, "wrote a line that is no outcome: %s", shown);
-	}
-	json_decref(in);
-}
-
-static void talk_output(void *arg, const char *data, size_t len)
-{
-	struct talk *t = arg;
-	size_t most = t->x->conf.max_output, at = 0, from = t->in.len;
-
-	if (len > t->credit) {
-		talk_doom(t, "wrote more than max_output (%zu bytes a job)", most);
-		program_kill(t->program);
-		return;
-	}
-	t->credit -= len;
-	buf_add(&t->in, data, len);
-	for (const char *end; (end = memchr(t->in.data + from, '\n', t->in.len - from)) != NULL; at = from) {
-		from = (size_t)(end - t->in.data) + 1;
-		talk_line(t, t->in.data + at, from - 1 - at);
-	}
-	buf_drop(&t->in, at);
-	if (t->in.len > most) {
-		talk_doom(t, "wrote a line longer than max_output (%zu bytes)", most);
-		buf_reset(&t->in);
-	}
-	talk_settle(t);
-}
-
 static void talk_closed(void *arg)
 {
-	talk_doom(arg, "closed its output");
+	exec_talk_doom(arg, "closed its output");
 }
 
 /* --- what it is told */
@@ -286,12 +156,10 @@ static void talk_unstarted(struct talk *t, const char *why)
 		while (!TAILQ_EMPTY(lists[i])) {
 			struct asked *a = TAILQ_FIRST(lists[i]);
 			struct jobq_job *job = a->job;
-			talk_forget(a);
+			exec_talk_forget(a);
 			exec_unstarted(t->x, job, why);
 		}
 }
-
-static const struct program_calls talk_calls;
 
 /* Starts its program if there is need and room for one. */
 static void talk_start(struct talk *t)
@@ -334,8 +202,8 @@ static void talk_gone(void *arg, const struct program_end *end)
 	struct exec *x = t->x;
 
 	t->program = NULL;
-	if (end->started && t->in.len > 0) /* a last line without its end */
-		talk_line(t, t->in.data, t->in.len);
+	if (end->started)
+		exec_hear_rest(t);
 	buf_reset(&t->cancels); /* they were for jobs that it had */
 	if (!end->started)
 		talk_unstarted(t, end->text);
@@ -347,7 +215,7 @@ static void talk_gone(void *arg, const struct program_end *end)
 	exec_talk_room(x);
 }
 
-static const struct program_calls talk_calls = {.room = talk_room, .output = talk_output, .closed = talk_closed, .gone = talk_gone};
+static const struct program_calls talk_calls = {.room = talk_room, .output = exec_hear, .closed = talk_closed, .gone = talk_gone};
 
 static struct talk *talk_of(struct exec *x, const struct jobq_batch *batch)
 {
@@ -386,7 +254,7 @@ void exec_talk_filled(struct exec *x, const struct jobq_batch *batch)
 	t->batch = NULL;
 	if (t->program != NULL)
 		program_wake(t->program);
-	talk_settle(t);
+	exec_talk_settle(t);
 }
 
 void exec_talk_stop(struct exec *x, struct jobq_job *job, enum jobq_stop why)
@@ -405,12 +273,12 @@ void exec_talk_stop(struct exec *x, struct jobq_job *job, enum jobq_stop why)
 	if (!a->written) {
 		talk_end(a, why == JOBQ_STOP_CANCEL ? OUTCOME_CANCELLED : OUTCOME_SNOOZE,
 			why == JOBQ_STOP_CANCEL ? "cancelled before the program had it" : "stopped before the program could take it");
-		talk_settle(t);
+		exec_talk_settle(t);
 		return;
 	}
 	int n = snprintf(text, sizeof text, "stopped after %.1f s without an outcome", (double)(clock_mono_ns() - a->begun_ns) / (double)NS_PER_S);
 	enum jobq_outcome_kind kind = t->doomed ? (t->shared ? OUTCOME_SUSPECT : OUTCOME_RETRY) : t->nasked > 1 ? OUTCOME_SUSPECT : OUTCOME_RETRY;
-	talk_doom(t, "had a job that was stopped: it ran over its time, or the daemon has none left");
+	exec_talk_doom(t, "had a job that was stopped: it ran over its time, or the daemon has none left");
 	talk_end(a, kind, n < 0 ? "" : text);
 }
 
@@ -421,7 +289,7 @@ void exec_talk_room(struct exec *x)
 	for (t = TAILQ_FIRST(&x->talks); t != NULL; t = next) {
 		next = TAILQ_NEXT(t, link);
 		talk_start(t);
-		talk_settle(t);
+		exec_talk_settle(t);
 	}
 }
 

@@ -174,5 +174,6 @@ void import_known(struct import_run *run)
 	}
 	if (!import_send(run, "BEGIN", false, answer_nothing) || !import_send(run, "SET LOCAL statement_timeout = 0", false, answer_nothing))
 		return;
-	(void)import_send(run, "SET LOCAL idle_in_transaction_session_timeout = 0", false, answer_begin);
+	/* a worker that is frozen between two statements holds its locks no longer than this */
+	(void)import_send(run, "SET LOCAL idle_in_transaction_session_timeout = '60s'", false, answer_begin);
 }

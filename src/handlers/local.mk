@@ -14,11 +14,12 @@ libhandlers_a_SOURCES = \
 	src/handlers/email_verdict.c src/handlers/email_verdict.h \
 	src/handlers/exec.c src/handlers/exec.h \
 	src/handlers/exec_conf.c src/handlers/exec_conf.h \
+	src/handlers/exec_hear.c \
 	src/handlers/exec_once.c \
 	src/handlers/exec_program.c src/handlers/exec_program.h \
 	src/handlers/exec_spawn.c src/handlers/exec_spawn.h \
 	src/handlers/exec_stderr.c src/handlers/exec_stderr.h \
-	src/handlers/exec_talk.c \
+	src/handlers/exec_talk.c src/handlers/exec_talk.h \
 	src/handlers/gsm.c src/handlers/gsm.h \
 	src/handlers/headers.c src/handlers/headers.h \
 	src/handlers/http.c src/handlers/http.h \
@@ -40,7 +41,7 @@ libhandlers_a_SOURCES = \
 	src/handlers/smtp.c src/handlers/smtp.h src/handlers/smtp_conn.h \
 	src/handlers/smtp_reply.c src/handlers/smtp_reply.h \
 	src/handlers/smtp_talk.c \
-	src/handlers/sync.c src/handlers/sync.h src/handlers/sync_db.c src/handlers/sync_pull.c src/handlers/sync_push.c \
+	src/handlers/sync.c src/handlers/sync.h src/handlers/sync_bad.c src/handlers/sync_db.c src/handlers/sync_pull.c src/handlers/sync_push.c \
 	src/handlers/sync_page.c src/handlers/sync_page.h \
 	src/handlers/sync_plan.c src/handlers/sync_plan.h \
 	src/handlers/sync_spec.c src/handlers/sync_spec.h \
@@ -54,4 +55,4 @@ libhandlers_a_SOURCES = \
 	src/handlers/webhook.c \
 	src/handlers/webhook_answer.c src/handlers/webhook_answer.h \
 	src/handlers/webhook_sign.c src/handlers/webhook_sign.h
-EXTRA_DIST += docs/decisions/import-staging.md docs/import.md docs/pools.md docs/webhooks.md docs/email.md docs/decisions/smtp-transaction.md
+EXTRA_DIST += docs/decisions/import-staging.md docs/import.md docs/pools.md docs/webhooks.md docs/email.md docs/decisions/smtp-transaction.md docs/sync.md

@@ -90,6 +90,7 @@ static void sync_free(struct sync_run *run)
 	json_decref(run->again);
 	json_decref(run->pending_keys);
 	json_decref(run->errors);
+	json_decref(run->list);
 	free(run->url);
 	free(run->body);
 	free(run);
@@ -102,8 +103,9 @@ char *sync_result(const struct sync_run *run)
 	if (run->spec->push)
 		o = json_pack("{s:I, s:I, s:O?}", "sent", (json_int_t)run->sent, "refused", (json_int_t)run->refused, "errors", run->errors);
 	else
-		o = json_pack("{s:I, s:I, s:I, s:I, s:b}", "pages", (json_int_t)run->pages, "items", (json_int_t)run->items, "inserted",
-			(json_int_t)run->inserted, "updated", (json_int_t)run->updated, "unchanged", run->unchanged);
+		o = json_pack("{s:I, s:I, s:I, s:I, s:b, s:I, s:O?}", "pages", (json_int_t)run->pages, "items", (json_int_t)run->items, "inserted",
+			(json_int_t)(run->inserted + run->page_inserted), "updated", (json_int_t)(run->updated + run->page_updated), "unchanged", run->unchanged, "bad",
+			(json_int_t)run->bad, "errors", run->bad > 0 ? run->errors : NULL);
 	char *text = o == NULL ? NULL : json_dumps(o, JSON_COMPACT);
 	if (text == NULL)
 		mem_exhausted(0);
@@ -248,6 +250,7 @@ static void sync_go(void *state, struct jobq_job *job)
 
 	run->sync = state;
 	run->job = job;
+	run->errors = json_array();
 	job->data = run;
 	run->spec = sync_payload(run->sync, job, err, sizeof err);
 	if (run->spec == NULL) { /* checked before its admission */

@@ -5,6 +5,7 @@
  *   sync.c        the handler; every way in which a run ends
  *   sync_db.c     connections: the look before it begins, the transaction of each step, waits
  *   sync_pull.c   asks for pages; each is merged in one step
+ *   sync_bad.c    which items of a page the table does not want
  *   sync_push.c   reads what changed, sends it; what became of it is a step
  * and the pure ones: sync_spec.c (payload), sync_plan.c (SQL), sync_page.c (answers).
  *
@@ -84,15 +85,20 @@ struct sync_run {
 	int64_t number;          /* SYNC_NUMBERS: of the page */
 	bool conditional;        /* it is asked only for what is new */
 	bool unchanged;          /* and there was nothing */
-	int64_t pages, items, inserted, updated;
+	int64_t pages, items, inserted, updated, bad;
+	int64_t page_inserted, page_updated;
+	json_t *list;            /* sync_bad.c: the items of a page that was refused */
+	size_t item;             /* which of them is tried, from 1 */
+	bool tried;              /* all of this page's were */
 
 	/* push */
 	struct sync_row *rows;
 	size_t nrows, at;        /* at: the row that is out, of a URL with {column} */
 	int64_t base, target;    /* base INT64_MIN: everything */
 	json_t *again, *pending_keys; /* to be sent once more: what this round takes up, and what it leaves */
-	json_t *errors;          /* the first refusals, as texts */
 	int64_t sent, refused;
+
+	json_t *errors;          /* the first refusals of either way, as texts */
 
 	/* the end, while a wait is noted */
 	enum jobq_outcome_kind kind;
@@ -126,6 +132,8 @@ void sync_db_release(struct sync_run *run);
 void sync_db_put_off(struct sync_run *run, enum jobq_outcome_kind kind, int64_t after_ns, const char *error);
 
 void sync_pull(struct sync_run *run);       /* sync_pull.c */
+void sync_pull_merge(struct sync_run *run); /* the step of the page that is here */
+void sync_bad(struct sync_run *run, const char *error); /* sync_bad.c: the table refused the page, or one of its items */
 void sync_push(struct sync_run *run);       /* sync_push.c */
 void sync_push_free(struct sync_run *run);  /* its rows */
 

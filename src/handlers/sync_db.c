@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "conf/conf.h"
@@ -177,6 +178,7 @@ static void on_commit(void *arg, const struct pg_result *result)
 		return;
 	}
 	run->committing = false;
+	run->seq++;
 	sync_db_release(run);
 	if (run->cancelled && !run->last)
 		sync_end(run, OUTCOME_CANCELLED, -1, "cancelled; what was synced before stays");
@@ -195,9 +197,12 @@ void sync_db_settle(struct sync_run *run)
 		(void)send_ours(run); /* false: the run has ended */
 		return;
 	}
+	(void)FAULT(sync_merged);
 	run->committing = true;
 	if (!pg_conn_exec(run->conn, "COMMIT", on_commit, run))
 		sync_lost(run, pg_conn_error(run->conn));
+	else
+		(void)FAULT(sync_commit_sent);
 }
 
 static void on_begin(void *arg, const struct pg_result *result)
@@ -218,7 +223,6 @@ static void on_keep(void *arg, const struct pg_result *result)
 		sync_end(run, OUTCOME_SNOOZE, 0, "another sync of the same went on first; what this one had fetched is old");
 		return;
 	}
-	run->seq++;
 	sync_db_settle(run);
 }
 

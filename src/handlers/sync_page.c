@@ -17,6 +17,7 @@
 
 #define ITEMS_MAX 10000u /* of a page */
 #define GROUPS_MAX 64u
+#define ERRORS_MAX 10u
 
 struct reading {
 	struct sync_page *page;
@@ -76,12 +77,27 @@ static bool read_item(const struct reading *r, const json_t *item, size_t at, bo
 	return true;
 }
 
+static void bad_item(struct sync_page *page, const char *error)
+{
+	page->bad++;
+	if (json_array_size(page->errors) >= ERRORS_MAX)
+		return;
+	json_t *text = json_string(error);
+	if (text != NULL && json_array_append_new(page->errors, text) != 0) /* NULL: it is not UTF-8 */
+		mem_exhausted(0);
+}
+
 static bool read_items(const struct reading *r, const json_t *list)
 {
 	bool *has = xcalloc(r->table->n + 1, sizeof *has), good = true;
 
-	for (size_t i = 0; good && i < r->page->items; i++)
+	for (size_t i = 0; good && i < r->page->items; i++) {
 		good = read_item(r, json_array_get(list, i), i + 1, has);
+		if (!good && r->spec->collect) {
+			bad_item(r->page, r->err);
+			good = true;
+		}
+	}
 	free(has);
 	return good;
 }
@@ -113,14 +129,23 @@ static char *next_of(const struct sync_spec *spec, const json_t *doc, const char
 	return spec->paging == SYNC_LINKS ? sync_page_link(link) : NULL;
 }
 
+json_t *sync_page_load(const char *body, size_t len, json_error_t *error)
+{
+	json_t *doc = json_loadb(body, len, 0, error);
+
+	if (doc == NULL && json_error_code(error) == json_error_numeric_overflow)
+		doc = json_loadb(body, len, JSON_DECODE_INT_AS_REAL, error);
+	return doc;
+}
+
 bool sync_page_read(struct sync_page *page, const struct sync_spec *spec, const struct sync_table *table, const char *body, size_t len, const char *link,
 	char *err, size_t errlen)
 {
 	const struct reading r = {.page = page, .spec = spec, .table = table, .err = err, .errlen = errlen};
 	json_error_t error;
-	json_t *doc = json_loadb(body, len, 0, &error);
+	json_t *doc = sync_page_load(body, len, &error);
 
-	*page = (struct sync_page){.path = *spec->items == '\0' && json_is_object(doc) ? "items" : spec->items};
+	*page = (struct sync_page){.path = *spec->items == '\0' && json_is_object(doc) ? "items" : spec->items, .errors = json_array()};
 	const json_t *list = sync_spec_find(doc, page->path);
 	bool good = true;
 	if (doc == NULL)
@@ -143,13 +168,39 @@ void sync_page_free(struct sync_page *page)
 		free(page->groups[i].items);
 	}
 	free(page->groups);
+	json_decref(page->errors);
 	free(page->next);
 	*page = (struct sync_page){0};
 }
 
+void sync_page_drop(struct sync_page *page, size_t item, const char *error)
+{
+	for (size_t i = 0; i < page->ngroups; i++) {
+		struct sync_group *g = &page->groups[i];
+		for (size_t at = 0; at < g->n; at++)
+			if (g->items[at] == (int64_t)item) {
+				memmove(&g->items[at], &g->items[at + 1], (g->n - at - 1) * sizeof *g->items);
+				g->n--;
+				bad_item(page, error);
+				return;
+			}
+	}
+}
+
+const struct sync_group *sync_page_group(const struct sync_page *page, size_t item)
+{
+	for (size_t i = 0; i < page->ngroups; i++)
+		for (size_t at = 0; at < page->groups[i].n; at++)
+			if (page->groups[i].items[at] == (int64_t)item)
+				return &page->groups[i];
+	return NULL;
+}
+
 const json_t *sync_page_outcomes(const struct sync_spec *spec, const char *body, size_t len, json_t **doc)
 {
-	*doc = json_loadb(body, len, 0, NULL);
+	json_error_t error;
+
+	*doc = sync_page_load(body, len, &error);
 	const json_t *list = json_object_get(*doc, *spec->items == '\0' ? "items" : spec->items);
 
 	return json_is_array(list) ? list : NULL;

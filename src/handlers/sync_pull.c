@@ -130,10 +130,14 @@ static void on_merge(void *arg, const struct pg_result *result)
 
 	if (snprintf(doing, sizeof doing, "merging page %lld", (long long)run->pages) < 0)
 		doing[0] = '\0';
+	if (result->status == PG_DATA) {
+		sync_bad(run, result->error);
+		return;
+	}
 	if (!sync_db_good(run, result, doing))
 		return;
-	run->inserted += pg_get_int8(result->res, 0, 0);
-	run->updated += pg_get_int8(result->res, 0, 1);
+	run->page_inserted += pg_get_int8(result->res, 0, 0);
+	run->page_updated += pg_get_int8(result->res, 0, 1);
 	sync_db_settle(run);
 }
 
@@ -141,6 +145,8 @@ static void pull_rows(struct sync_run *run)
 {
 	for (size_t i = 0; i < run->page.ngroups; i++) {
 		const struct sync_group *g = &run->page.groups[i];
+		if (g->n == 0)
+			continue;
 		buf_reset(&run->sql);
 		sync_plan_merge(&run->table, run->spec, g, &run->sql);
 		const struct pg_stmt stmt = {.name = NULL, .sql = buf_str(&run->sql)};
@@ -148,13 +154,30 @@ static void pull_rows(struct sync_run *run)
 		if (!sync_db_send(run, &stmt, on_merge))
 			return;
 	}
-	free(run->body);
-	run->body = NULL;
+}
+
+static void pull_errors(struct sync_run *run)
+{
+	run->bad += (int64_t)run->page.bad;
+	for (size_t i = 0; i < json_array_size(run->page.errors) && json_array_size(run->errors) < SYNC_ERRORS_KEPT; i++) {
+		json_t *text = json_sprintf("page %lld, %s", (long long)run->pages, json_string_value(json_array_get(run->page.errors, i)));
+		if (text != NULL && json_array_append_new(run->errors, text) != 0) /* NULL: it is not UTF-8 */
+			mem_exhausted(0);
+	}
+	run->page.bad = 0;
+	if (json_array_clear(run->page.errors) != 0)
+		mem_exhausted(0);
 }
 
 static void pull_stepped(struct sync_run *run)
 {
 	sync_page_free(&run->page);
+	free(run->body);
+	run->body = NULL;
+	run->tried = false;
+	run->inserted += run->page_inserted;
+	run->updated += run->page_updated;
+	run->page_inserted = run->page_updated = 0;
 	if (run->last)
 		sync_finished(run);
 	else if (run->pages >= run->sync->queue->k.page_limit)
@@ -181,6 +204,13 @@ static void pull_page(struct sync_run *run, const struct http_reply *reply)
 	run->items += (int64_t)run->page.items;
 	run->body = xstrndup(reply->body, reply->body_len);
 	run->body_len = reply->body_len;
+	sync_pull_merge(run);
+}
+
+void sync_pull_merge(struct sync_run *run)
+{
+	pull_errors(run);
+	run->page_inserted = run->page_updated = 0;
 	sync_db_step(run, pull_rows, pull_stepped);
 }
 
@@ -199,7 +229,7 @@ static void pull_done(void *arg, const struct http_reply *reply)
 		what[0] = '\0';
 	if (reply->reach == HTTP_ANSWERED && reply->cut) {
 		sync_fail(run, "%s is larger than 8 MB: ask for smaller pages", what);
-	} else if (reply->reach == HTTP_ANSWERED && reply->status == 304 && run->conditional) {
+	} else if (reply->reach == HTTP_ANSWERED && (reply->status == 204 || (reply->status == 304 && run->conditional))) {
 		run->unchanged = run->last = true;
 		sync_db_step(run, no_rows, sync_finished);
 	} else if (reply->reach == HTTP_ANSWERED && reply->status == 200) {

@@ -65,7 +65,6 @@ static void push_open(struct sync_run *run)
 	run->target = json_is_integer(target) && json_integer_value(target) <= run->horizon ? json_integer_value(target) : -1;
 	run->again = list_of(run, "again");
 	run->pending_keys = list_of(run, "pending");
-	run->errors = json_array();
 	if (run->target < 0) { /* a new round, or a database that was restored from elsewhere */
 		run->target = run->horizon;
 		(void)json_object_del(run->state, "after"); /* -1: it was not there */
@@ -172,6 +171,10 @@ static void on_list(void *arg, const struct http_reply *reply)
 		sync_refused(run, reply, "sending rows");
 		return;
 	}
+	if (reply->cut) {
+		sync_db_put_off(run, OUTCOME_RETRY, -1, "sending rows: the answer is larger than 8 MB");
+		return;
+	}
 	const json_t *list = sync_page_outcomes(run->spec, reply->body, reply->body_len, &doc);
 	for (size_t i = 0; i < run->nrows; i++) {
 		enum sync_said said = list == NULL ? SYNC_TAKEN : sync_page_outcome(run->spec, list, run->rows[i].item, &error);
@@ -219,7 +222,7 @@ static void push_post(struct sync_run *run, const char *url, struct buf *body, h
 
 static void push_list(struct sync_run *run)
 {
-	struct buf body = {0}, name = {0};
+	struct buf body = {0};
 	json_t *text = json_string(*run->spec->items == '\0' ? "items" : run->spec->items);
 	char *quoted = text == NULL ? NULL : json_dumps(text, JSON_ENCODE_ANY);
 
@@ -233,7 +236,6 @@ static void push_list(struct sync_run *run)
 	json_decref(text);
 	push_post(run, run->spec->url, &body, on_list);
 	buf_free(&body);
-	buf_free(&name);
 }
 
 static void push_each(struct sync_run *run)
@@ -271,12 +273,13 @@ static void push_send(struct sync_run *run)
 static void take_rows(struct sync_run *run, const PGresult *res)
 {
 	int n = PQntuples(res);
+	json_error_t error;
 
 	run->rows = xcalloc((size_t)n + 1, sizeof *run->rows);
 	for (int i = 0; i < n; i++) {
 		size_t len;
 		const char *text = pg_get_text(res, i, 0, &len);
-		run->rows[run->nrows++] = (struct sync_row){.item = json_loadb(text, len, 0, NULL), .text = xstrndup(text, len),
+		run->rows[run->nrows++] = (struct sync_row){.item = sync_page_load(text, len, &error), .text = xstrndup(text, len),
 			.key = xstrdup(pg_get_text(res, i, 1, NULL))};
 	}
 }

@@ -31,7 +31,7 @@ struct reading {
 };
 
 static const char *const known[] = {"url", "direction", "table", "key", "columns", "items", "next", "cursor", "cursor_param", "page", "version",
-	"full", "method", "size"};
+	"full", "method", "size", "bad_rows"};
 
 __attribute__((format(printf, 2, 3))) static bool wrong(const struct reading *r, const char *format, ...)
 {
@@ -98,7 +98,11 @@ static bool read_direction(const struct reading *r)
 	if (full != NULL && !json_is_boolean(full))
 		return wrong(r, "\"full\" is neither true nor false");
 	s->full = json_is_true(full);
-	return true;
+	const char *bad;
+	if (!text_of(r, "bad_rows", &bad))
+		return false;
+	s->collect = strcmp(bad, "collect") == 0;
+	return s->collect || *bad == '\0' || strcmp(bad, "fail") == 0 || wrong(r, "\"bad_rows\" is neither \"fail\" nor \"collect\"");
 }
 
 static bool read_url(const struct reading *r, const struct sync_rules *rules)
@@ -270,6 +274,7 @@ void sync_spec_source(const struct sync_spec *s, struct buf *out)
 		mem_exhausted(0);
 	(void)json_object_del(copy, "full"); /* neither changes what the position means; -1: it was not there */
 	(void)json_object_del(copy, "size");
+	(void)json_object_del(copy, "bad_rows");
 	char *text = json_dumps(copy, JSON_COMPACT | JSON_SORT_KEYS);
 	if (text == NULL)
 		mem_exhausted(0);

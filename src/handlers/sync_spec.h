@@ -26,7 +26,7 @@ struct sync_name {
 
 struct sync_spec {
 	json_t *payload;    /* all texts below are of it */
-	bool push, full;
+	bool push, full, collect; /* collect: bad items are passed over */
 	const char *url, *table_name, *items, *next, *cursor, *cursor_param, *page, *version, *method; /* "" = not given */
 	char table[IDENT_RELATION_MAX]; /* quoted, fit for a statement */
 	char host[URL_HOST_MAX];

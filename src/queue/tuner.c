@@ -368,7 +368,7 @@ bool tuner_sample(struct tuner *t, const struct tuner_sample *sample)
 {
 	uint32_t before = tuner_size(t);
 	int64_t run_ns = sample->run_ns > 0 ? sample->run_ns : 1, now_ns = sample->end_ns;
-	if (now_ns - run_ns < t->since_ns && sample->size > before) /* begun at an earlier size: its refusals are known */
+	if (sample->size > before) /* handed out before the size was made smaller: what it tells is known */
 		return false;
 	if (sample->size < before && sample->refused == 0)
 		return false;

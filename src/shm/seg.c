@@ -24,12 +24,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/io.h"
-#include "base/proc.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "shm/cell.h"
 #include "shm/names.h"
+#include "shm/program.h"
 
 #define SEG_DIR "/dev/shm"
 #define SEG_QUEUES_MAX 4096u
@@ -125,6 +125,23 @@ static int seg_inspect(const char *name, int fd, char *err, size_t errlen)
 	return -1;
 }
 
+/* Its daemon and all its workers are dead, perhaps at one blow: what programs they had started goes now. Another build's layout is
+ * not guessed at. */
+static void seg_end_programs(int fd)
+{
+	struct shm_header head;
+	struct shm_slot *slot = xcalloc(1, sizeof *slot);
+
+	if (io_pread_all(fd, &head, sizeof head, 0) && head.version == SHM_VERSION && head.table_hash == shm_names_hash()
+		&& head.nqueues <= SEG_QUEUES_MAX && head.nslots <= SEG_SLOTS_MAX) {
+		struct layout l = seg_layout(head.nqueues, head.nslots);
+		for (uint32_t i = 0; i < head.nslots; i++)
+			if (io_pread_all(fd, slot, sizeof *slot, (off_t)(l.slots + i * sizeof *slot)))
+				(void)shm_program_kill(slot);
+	}
+	free(slot);
+}
+
 static int seg_remove_stale(const char *name, char *err, size_t errlen)
 {
 	int fd = shm_open(name, O_RDONLY, 0);
@@ -137,6 +154,8 @@ static int seg_remove_stale(const char *name, char *err, size_t errlen)
 		return -1;
 	}
 	int rc = seg_inspect(name, fd, err, errlen);
+	if (rc == 0)
+		seg_end_programs(fd);
 	(void)close(fd);
 	if (rc == 0 && shm_unlink(name) != 0 && errno != ENOENT) {
 		seg_fail(err, errlen, "stale shared memory %s cannot be removed: %s", name, strerror(errno));

@@ -15,7 +15,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="drain,pickup,idle,pinned,recovery,tune,limits,limits_nodes,big_tenant,fairness,drain_tenants,queueing,imports,import_memory")
+    parser.add_argument("--only", default="drain,pickup,idle,pinned,recovery,tune,limits,limits_nodes,big_tenant,fairness,drain_tenants,queueing,imports,import_memory,programs")
     args = parser.parse_args()
     os.environ["JOBQ_BUILD"] = args.build
     import measures  # after JOBQ_BUILD is known

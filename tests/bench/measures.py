@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import psycopg2
-from harness import procs
+from harness import paths, procs
 from harness.http import Receiver
 from harness.wait import wait_until
 from imports import import_memory, imports  # noqa: F401  measurements of their own
@@ -241,3 +241,28 @@ def recovery(stage):
     finally:
         daemon.cleanup()
         receiver.stop()
+
+
+# --- programs
+
+
+def programs(stage):
+    """Jobs through the exec handler and a kept Python program, beside the null handler: what programs cost, Python's own work included."""
+    jobs = 5_000 if stage.quick else 100_000
+    common = {"workers": 2, "batch_size": 50, "batch_max": 50, "batch_adaptive": "off", "retain_completed": "0"}
+    command = f"/usr/bin/python3 {os.path.join(paths.SOURCE, 'tests', 'programs', 'echo.py')}"
+    rates = {"null": [], "exec": []}
+    for _ in range(pairs(stage)):
+        for handler, keys in (("null", {}), ("exec", {"command": command})):
+            daemon = stage.daemon({"null": {"handler": handler, **common, **keys}}, count_max_age="10min").start()
+            try:
+                daemon.ctl("pause", "null")
+                stage.preload(jobs)
+                quiet(stage)
+                rates[handler].append(drain_jobqd(stage, daemon, jobs)[0])
+            finally:
+                daemon.cleanup()
+        print(f"    null {rates['null'][-1]:,.0f}/s, exec {rates['exec'][-1]:,.0f}/s", flush=True)
+    ratios = [a / b for a, b in zip(rates["exec"], rates["null"])]
+    print(f"programs, {jobs:,} jobs of 20 tenants, 2 workers, each with a persistent Python program that parses each job: {statistics.median(rates['exec']):,.0f}/s,"
+          f" with the null handler {statistics.median(rates['null']):,.0f}/s: {median_of(ratios)}", flush=True)

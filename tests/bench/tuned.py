@@ -67,7 +67,7 @@ def rate_of(daemon, seconds):
 
 
 def run(stage, keys, settle, seconds):
-    fill(stage, "tuned", 60_000)
+    fill(stage, "tuned", 120_000)
     daemon = stage.daemon({"tuned": {"workers": 3, "retain_completed": "0", **keys}}).start()
     try:
         time.sleep(settle)
@@ -77,7 +77,7 @@ def run(stage, keys, settle, seconds):
 
 
 def tune(stage):
-    settle, seconds = (2, 1) if stage.quick else (30, 8)
+    settle, seconds, long = (2, 1, 1) if stage.quick else (20, 6, 20)
     for name, receiver, target, sizes in receivers():
         try:
             common = {**receiver.keys(), "batch_target": target}
@@ -85,7 +85,7 @@ def tune(stage):
             best = max(fixed, key=fixed.get)
             print(f"    {name}: fixed " + ", ".join(f"{size}: {rate:.0f}/s" for size, rate in fixed.items()), flush=True)
             for start in (5, 50):
-                rate, size = run(stage, {**common, "batch_size": start, "batch_min": 5, "batch_max": 50}, settle, seconds)
+                rate, size = run(stage, {**common, "batch_size": start, "batch_min": 5, "batch_max": 50}, settle, long)
                 print(f"tuner, {name}: from {start} it finds {size:.1f} jobs a batch, {rate:.0f}/s; the best fixed size is {best}, {fixed[best]:.0f}/s:"
                       f" {rate / fixed[best]:.2f}; target >= 0.9", flush=True)
         finally:

@@ -174,13 +174,26 @@ def test_partial_to_the_last_try(start, db, mail):
 
 
 def test_partial_result_is_seen_while_it_waits(start, db, mail):
-    """What is known stands in the row of the job that waits; a cancelled job keeps it."""
+    """What is known stands in the row of the job that waits; a cancelled job keeps it, and goes on from there when it is wanted again."""
     start(retry_backoff="fixed 1h")
     job = send(db, ["a@example.com", "o450-b@example.com"])
     wait_until(lambda: db.job(job)["retry_count"] == 1, "the first try to be over")
     assert db.job(job)["result"]["accepted"] == ["a@example.com"]
     assert db.one("SELECT jobq.cancel(%s)", [job]) == "cancelled"
     assert db.job(job)["result"]["accepted"] == ["a@example.com"]
+    assert db.one("SELECT jobq.retry(%s)", [job]) == "pending"
+    db.wait_job(job, "completed")
+    assert got(mail) == {"a@example.com": 1, "o450-b@example.com": 1}
+
+
+def test_retry_of_a_failed_job(start, db, mail):
+    """Nobody has the message of a failed job: when a person wants it tried again, all of its recipients are asked again."""
+    start()
+    job = send(db, ["o550-a@example.com", "o550-b@example.com"])
+    assert len(db.wait_job(job, "failed")["result"]["rejected"]) == 2
+    assert db.one("SELECT jobq.retry(%s)", [job]) == "pending"
+    assert "rejected" not in db.wait_job(job, "completed")["result"]
+    assert got(mail) == {"o550-a@example.com": 1, "o550-b@example.com": 1}
 
 
 def test_too_many_recipients(start, db, mail):
@@ -374,16 +387,19 @@ def test_tls_not_verified(start, db, mail, where, kind, wrong):
     d = start("localhost", "smtps" if kind == "implicit" else "smtp", {**options, "user": "u", "password": "p"},
               {"SSL_CERT_FILE": options["cert"]} if wrong == "host" else None,
               **({"smtp_tls": "try"} if kind == "starttls" else {}), smtp_user="u", smtp_password="p")
-    row = db.wait_job(send(db, "a@example.com"), "failed")
-    assert row["retry_count"] == 2 and "cannot be reached" in row["error_message"] and "ertificate" in row["error_message"]
+    job = send(db, "a@example.com")
+    status = d.wait_status(lambda s: s["queues"][0]["gate"], "the gate to shut")
+    assert "cannot be reached" in status["queues"][0]["gate"]["reason"] and "ertificate" in status["queues"][0]["gate"]["reason"]
+    assert db.job(job)["retry_count"] == 0
     assert not mail.effects() and not mail.attempts("auth") and not mail.attempts("mail") and d.alive()
 
 
 def test_tls_required(start, db, mail):
     """smtp_tls = require, and the server has none: not sent in the clear."""
-    start(smtp_tls="require")
-    row = db.wait_job(send(db, "a@example.com"), "failed")
-    assert "cannot be reached" in row["error_message"] and not mail.effects() and not mail.attempts("mail")
+    d = start(smtp_tls="require")
+    send(db, "a@example.com")
+    status = d.wait_status(lambda s: s["queues"][0]["gate"], "the gate to shut")
+    assert "cannot be reached" in status["queues"][0]["gate"]["reason"] and not mail.effects() and not mail.attempts("mail")
 
 
 # --- deaths

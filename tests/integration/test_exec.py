@@ -325,9 +325,10 @@ def test_kill_9_of_the_worker(start, db, program):
     assert db.job(job)["retry_count"] == 0
 
 
-def test_kill_9_of_the_master(start, db, program):
+@pytest.mark.parametrize("options", [(), ("ignore-term",)], ids=["", "ignore-term"])
+def test_kill_9_of_the_master(start, db, program, options):
     """Workers see it, take their programs with them, and the next daemon does the job."""
-    d = start()
+    d = start(*options)
     job = db.enqueue("work", do(("fork", 600, "pipes"), ("sleep", 600)))
     program.wait("child")
     d.kill()
@@ -335,6 +336,20 @@ def test_kill_9_of_the_master(start, db, program):
     db.sql("UPDATE jobq.jobs SET payload = '{}' WHERE id = %s", [job])
     d.start()
     assert db.wait_job(job, "completed", 60)["retry_count"] == 0
+
+
+def test_kill_9_of_everything(start, db, program):
+    """Master and worker die at one blow: the program dies with its worker, what it had started at the latest when the next daemon starts."""
+    d = start()
+    job = db.enqueue("work", do(("fork", 600, ""), ("sleep", 600)))
+    program.wait("child")
+    for pid in [d.pid("worker"), d.pid("dispatcher"), d.process.pid]:
+        os.kill(pid, signal.SIGKILL)
+    d.process.wait(30)
+    db.sql("UPDATE jobq.jobs SET payload = '{}' WHERE id = %s", [job])
+    d.start()
+    assert db.wait_job(job, "completed", 60)["retry_count"] == 0
+    wait_until(lambda: len(program.living()) == 1, "the new program to be the only one")
 
 
 def test_kill_9_of_the_program(start, db, program):

@@ -306,3 +306,31 @@ def test_every_worker_takes_part(shop, db):
         d.ctl("cancel", job, "--yes")
     db.settle("import")
     assert db.statuses("import") == {"cancelled": 5}
+
+
+def test_frozen_node(shop, daemon, db):
+    """A node is frozen in the middle of an import for longer than its lease: another one does it, and the first one's rows never appear."""
+    s = shop(max_retries=5)
+    db.sql("CREATE TABLE gate (shut boolean); INSERT INTO gate VALUES (true);"
+           "CREATE FUNCTION wait_gate() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$BEGIN"
+           " WHILE EXISTS (SELECT FROM gate WHERE shut) LOOP PERFORM pg_sleep(0.01); END LOOP; RETURN NULL; END$$;"
+           "CREATE TRIGGER wait_gate AFTER INSERT ON items FOR EACH STATEMENT EXECUTE FUNCTION wait_gate()")
+    s.write()
+    first = s.daemon.start()
+    job = s.enqueue()
+    wait_until(lambda: backends(db), "the first node's import")
+    token = db.job(job)["claim_token"]
+    frozen = first.family()
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        second = daemon(db, {"import": dict(first.sections["queue import"])}, lease="2s").start()
+        wait_until(lambda: len(backends(db)) == 2, "the second node's import", 40)
+        assert db.job(job)["claim_token"] != token
+        db.sql("UPDATE gate SET shut = false")
+        db.wait_job(job, "completed", 40)
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: not backends(db), "both imports to end")
+    assert db.sql("SELECT count(*) FROM items") == [(ROWS,)] and second.alive()

@@ -207,14 +207,21 @@ def test_outlives_the_dispatcher(daemon, db, receiver, how):
 
 
 def test_another_life_begins_anew(daemon, db, receiver):
-    """What belongs to an earlier life of the daemon is not counted in this one."""
+    """What belongs to an earlier life of the daemon is not counted in this one, whether that ended well or not."""
     d = daemon(db, {"sms": keys(receiver, max_retries=3)}).start()
-    send(db, "a", ["+9990120002"])
-    db.settle()
-    wait_until(lambda: told(d, "a")["count"] == 1, "the refusal")
-    assert d.stop() == 0
-    d.start()
-    assert told(d, "a")["count"] == 0 and d.json("metrics")["sms"]["jobs"] == 0
+    saved = os.path.join(d.run, "exceeded")
+    for tenant, number in (("a", "+9990120002"), ("b", "+9990120003")):
+        send(db, tenant, [number])
+        db.settle()
+        wait_until(lambda: told(d, tenant)["count"] == 1 and os.path.exists(saved), "the refusal, and that it is saved")
+        if tenant == "a":
+            assert d.stop() == 0 and not os.path.exists(saved)
+        else:
+            d.kill()
+            wait_until(lambda: not d.family(), "the children to leave")
+            assert os.path.exists(saved)
+        d.start()
+        assert told(d, tenant)["count"] == 0 and d.json("metrics")["sms"]["jobs"] == 0
 
 
 def test_without_the_database(daemon, own_db, own_pg, receiver):

@@ -4,6 +4,8 @@ import threading
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from harness.database import Database
+from harness.proxy import Proxy
 from harness.wait import stays, wait_until
 
 TABLE = """CREATE TABLE public.inventory (store_id text NOT NULL, sku text NOT NULL, quantity numeric, name text, rev bigint,
@@ -62,7 +64,7 @@ def test_pages_by_link(start, shop, site):
     hook = site(linked(pages))
     start()
     row = shop.wait_job(pull(shop, hook.url + "/items"), "completed")
-    assert row["result"] == {"pages": 3, "items": 201, "inserted": 200, "updated": 1, "unchanged": False} and row["retry_count"] == 0
+    assert row["result"] == {"pages": 3, "items": 201, "inserted": 200, "updated": 1, "unchanged": False, "bad": 0, "errors": None} and row["retry_count"] == 0
     assert len(rows(shop)) == 201 and rows(shop, "other") == {"s1": 55}
     assert shop.one("SELECT touched FROM inventory WHERE store_id = 'acme' AND sku = 's1'") == 7
     assert [query(r).get("p") for r in hook.requests] == [None, "1", "2"]
@@ -70,10 +72,12 @@ def test_pages_by_link(start, shop, site):
 
 def test_numbers_stay_exact(start, shop, site):
     """A number goes from the answer into the table without having been a double."""
-    hook = site(lambda r: (200, b'{"items": [{"sku": "a", "quantity": 19.99}, {"sku": "b", "quantity": 12345678901234567890.123456789}]}'))
+    hook = site(lambda r: (200, b'{"items": [{"sku": "a", "quantity": 19.99}, {"sku": "b", "quantity": 12345678901234567890.123456789},'
+                         b' {"sku": 123456789012345678901234567890, "quantity": 98765432109876543210}]}'))
     start()
     shop.wait_job(pull(shop, hook.url), "completed")
-    assert dict(shop.sql("SELECT sku, quantity::text FROM inventory")) == {"a": "19.99", "b": "12345678901234567890.123456789"}
+    assert dict(shop.sql("SELECT sku, quantity::text FROM inventory")) == {"a": "19.99", "b": "12345678901234567890.123456789",
+                                                                              "123456789012345678901234567890": "98765432109876543210"}
 
 
 def test_pages_by_cursor(start, shop, site):
@@ -121,8 +125,15 @@ def test_nothing_new(start, shop, site, validator):
         row = shop.wait_job(pull(shop, hook.url), "completed")
     assert row["result"]["unchanged"] is True and row["result"]["pages"] == 0 and hook.requests[1].headers[question] == value
     row = shop.wait_job(pull(shop, hook.url, full=True), "completed")
-    assert row["result"] == {"pages": 1, "items": 3, "inserted": 0, "updated": 0, "unchanged": False}
+    assert row["result"] == {"pages": 1, "items": 3, "inserted": 0, "updated": 0, "unchanged": False, "bad": 0, "errors": None}
     assert hook.requests[2].headers[question] is None
+
+
+def test_no_content(start, shop, site):
+    """204 is no page, and the position stays where it was."""
+    hook = site(lambda r: (204, b""))
+    start()
+    assert shop.wait_job(pull(shop, hook.url), "completed")["result"]["items"] == 0 and rows(shop) == {}
 
 
 def test_etag_of_one_page_of_many_says_nothing(start, shop, site):
@@ -185,13 +196,48 @@ def test_missing_members_are_left_alone(start, shop, site):
     assert sorted(shop.sql("SELECT sku, quantity::int, name FROM inventory")) == [("7", None, None), ("a", 2, "A"), ("b", 1, None), ("c", 3, "CC")]
 
 
-@pytest.mark.parametrize("point", ["before_effect", "after_effect"])
-def test_killed_at_the_worst_moment(start, shop, site, point):
-    """A worker killed before its sync, and right after its COMMIT: rows and completion are there once, and no try is burnt."""
+@pytest.mark.parametrize("point", ["before_effect=kill", "sync_merged=kill", "sync_merged=kill,2", "sync_commit_sent=kill", "sync_commit_sent=kill,2",
+                                   "after_effect=kill", "before_complete=kill", "before_ack=kill"])
+def test_killed_at(start, shop, site, point):
+    """Killed at each point of the way: rows and completion are there once, the position with them, and no try is burnt."""
     hook = site(linked([items(0, 50), items(50, 100)]))
-    start(fault=f"{point}=kill,1")
-    row = shop.wait_job(pull(shop, hook.url), "completed")
-    assert row["retry_count"] == 0 and len(rows(shop)) == 100 and row["result"]["inserted"] == 100
+    start(fault=point)
+    row = shop.wait_job(pull(shop, hook.url), "completed", 60)
+    assert row["retry_count"] == 0 and len(rows(shop)) == 100 and state(shop) == {}
+    assert len(hook.requests) <= 3  # the page that was under way, once more
+
+
+@pytest.mark.parametrize("word,reply", [(b"jobq.sync_look", False), (b"jobq.sync_keep", False), (b"WITH page", False), (b"jobq.set_progress", False),
+                                        (b"jobq.complete", False), (b"COMMIT", False), (b"COMMIT", True)])
+def test_connection_cut(daemon, shop, site, pg, where, word, reply):
+    """The connection is cut between a statement and its answer, the COMMIT's included: rows once, no try burnt."""
+    hook = site(linked([items(0, 50), items(50, 100)]))
+    proxy = Proxy(f"{where}/proxy", f"{pg.dir}/.s.PGSQL.{pg.port}").start()
+    try:
+        d = daemon(shop, {"sync": {"handler": "sync", "tables": "inventory", "tenant_column": "store_id", "allow_private": "on", "workers": 1,
+                                   "max_retries": 0, "pool": "cut"}})
+        d.sections["pool cut"] = {"database": shop.dsn(host=proxy.dir), "min": 0, "idle_timeout": "0"}
+        d.write()
+        d.start()
+        proxy.cut_after_word(word, reply)
+        row = shop.wait_job(pull(shop, hook.url), "completed", 60)
+        assert proxy.cuts == 1 and row["retry_count"] == 0 and len(rows(shop)) == 100 and state(shop) == {}
+    finally:
+        proxy.stop()
+
+
+def test_bad_items_can_be_passed_over(start, shop, site):
+    """bad_rows = collect: what the table or the key refuses is counted and told, the rest is merged; without it the first one fails the job."""
+    shop.sql("ALTER TABLE inventory ADD CHECK (quantity < 100)")
+    page = [{"sku": "a", "quantity": 1}, {"sku": "b", "quantity": "many"}, {"quantity": 1}, 7, {"sku": "c", "quantity": 100}, {"sku": "d", "quantity": [1]},
+            {"sku": "e", "quantity": 2, "name": "E"}, {"sku": "f", "rev": 1.5}]
+    hook = site(lambda r: (200, {"items": page}))
+    start(max_retries=0)
+    row = shop.wait_job(pull(shop, hook.url, bad_rows="collect"), "completed")
+    assert rows(shop) == {"a": 1, "e": 2} and (row["result"]["items"], row["result"]["inserted"], row["result"]["bad"]) == (8, 2, 6)
+    assert [e.split(":")[0].split(" is")[0].split(" has")[0] for e in sorted(row["result"]["errors"])] == [f"page 1, item {n}" for n in (2, 3, 4, 5, 6, 8)]
+    del page[2:4]
+    assert "page 1, item 2: invalid input" in shop.wait_job(pull(shop, hook.url, tenant="other"), "failed")["error_message"] and rows(shop, "other") == {}
 
 
 def test_killed_between_pages(start, shop, site):
@@ -247,31 +293,35 @@ def test_retry_after_counts_for_the_tenant(start, shop, site, status, headers):
     assert acme[1] - acme[0] >= 1.9 and shop.one("SELECT count(*) FROM jobq.sync_waits") == 0
 
 
-@pytest.mark.parametrize("said,words", [
-    ((500, b"oops"), "answered 500: oops"), ((408, b""), "408"), (None, "did not answer"), (b"nonsense\r\n\r\n", "did not answer"),
-    ((200, b"<html>"), "not JSON"), ((200, b"[" * 100000), "not JSON"), ((200, {"a": 1}), "no list"), ((200, {"items": [7]}), "item 1 is not an object"),
-    ((200, {"items": [{"quantity": 1}]}), "has no key"), ((200, b'{"items": [{"sku": "a\\u0000"}]}'), "not JSON"),
-], ids=["500", "408", "reset", "not-http", "html", "deep", "no-list", "not-object", "no-key", "nul"])
-def test_tried_again(start, shop, site, said, words):
+def cases(start, shop, site, table, **keys):
+    """One job for each case, of a tenant of its own (waits are tenants' own), at a path of its own; the rows of the jobs when all have failed."""
+    hook = site(lambda r: table[int(r.path[1:].split("?")[0])][0])
+    start(**keys)
+    ids = [pull(shop, f"{hook.url}/{n}", tenant=f"t{n}") for n in range(len(table))]
+    shop.settle("sync")
+    seen = [shop.job(i) for i in ids]
+    assert [(n, r["status"], r["error_message"]) for n, r in enumerate(seen) if r["status"] != "failed" or table[n][1] not in r["error_message"]] == []
+    assert shop.one("SELECT count(*) FROM inventory") == 0
+    return seen, hook
+
+
+def test_tried_again(start, shop, site):
     """What may pass is tried again, after a wait that grows, and fails with the reason when it does not."""
-    hook = site(lambda r: said)
-    start(max_retries=1)
-    row = shop.wait_job(pull(shop, hook.url), "failed")
-    assert words in row["error_message"] and row["retry_count"] == 1 and len(hook.requests) == 2 and rows(shop) == {}
+    table = [((500, b"oops"), "answered 500: oops"), ((408, b""), "408"), (None, "did not answer"), (b"nonsense\r\n\r\n", "did not answer"),
+             ((200, b"<html>"), "not JSON"), ((200, b"[" * 100000), "not JSON"), ((200, {"a": 1}), "no list"), ((200, {"items": [7]}), "item 1 is not an object"),
+             ((200, {"items": [{"quantity": 1}]}), "has no key"), ((200, b'{"items": [{"sku": "a\\u0000"}]}'), "not JSON")]
+    seen, hook = cases(start, shop, site, table, max_retries=1)
+    assert {r["retry_count"] for r in seen} == {1} and len(hook.requests) == 2 * len(table)
 
 
-@pytest.mark.parametrize("said,words", [
-    ((404, b"no\x00such\xff"), "answered 404"), ((401, b""), "401"), ((302, b"", {"Location": "http://127.0.0.1:1/"}), "redirects are not followed"),
-    ((206, {"items": []}), "206"), ((200, b" " * (9 << 20)), "larger than 8 MB"), ((200, {"items": [], "next": "http://127.0.0.2/x"}), "another host"),
-    ((200, {"items": [], "next": "file:///etc/passwd"}), "another host"), ((200, {"items": [{"sku": "a", "quantity": "many"}]}), "merging page 1"),
-    ((200, {"items": [{"sku": "a", "quantity": [1]}]}), "merging page 1"),
-], ids=["404", "401", "redirect", "206", "huge", "other-host", "file", "not-a-number", "list"])
-def test_failed_at_once(start, shop, site, said, words):
+def test_failed_at_once(start, shop, site):
     """What will not pass fails the job with the reason, and nothing of it is in the table."""
-    hook = site(lambda r: said)
-    start()
-    row = shop.wait_job(pull(shop, hook.url), "failed")
-    assert words in row["error_message"] and row["retry_count"] == 0 and len(hook.requests) == 1 and rows(shop) == {}
+    table = [((404, b"no\x00such\xff"), "answered 404"), ((401, b""), "401"), ((302, b"", {"Location": "http://127.0.0.1:1/"}), "redirects are not followed"),
+             ((206, {"items": []}), "206"), ((200, b" " * (9 << 20)), "larger than 8 MB"), ((200, {"items": [], "next": "http://127.0.0.2/x"}), "another host"),
+             ((200, {"items": [], "next": "file:///etc/passwd"}), "another host"), ((200, {"items": [{"sku": "a", "quantity": "many"}]}), "merging page 1, item 1"),
+             ((200, {"items": [{"sku": "a", "quantity": [1]}]}), "merging page 1, item 1")]
+    seen, hook = cases(start, shop, site, table)
+    assert {r["retry_count"] for r in seen} == {0} and len(hook.requests) == len(table)
 
 
 def test_endless_pages(start, shop, site):
@@ -282,15 +332,18 @@ def test_endless_pages(start, shop, site):
     assert "itself" in shop.wait_job(pull(shop, hook.url + "/loop"), "failed")["error_message"]
 
 
-@pytest.mark.parametrize("keys,words", [
-    ({"table": "pg_authid"}, "may sync"), ({"table": "nothing"}, "may sync"), ({"key": ["nokey"]}, "no column \"nokey\""), ({"version": "revision"}, "no column"),
-    ({"columns": {"a": "sku", "b": "store_id"}}, "always the job's tenant"), ({"typo": 1}, "unknown key"), ({"key": ["quantity"]}, "ON CONFLICT"),
-], ids=["system-table", "other-table", "key", "version", "tenant", "typo", "not-unique"])
-def test_bad_payloads(start, shop, site, keys, words):
+def test_bad_payloads(start, shop, site):
+    """A payload that cannot be: failed at once, with the reason, and nobody is called but for what only the table can tell."""
     hook = site(lambda r: (200, {"items": [{"sku": "a", "quantity": 1, "store_id": "other"}]}))
-    start(tables="inventory")
-    row = shop.wait_job(pull(shop, hook.url, **keys), "failed")
-    assert words in row["error_message"] and row["retry_count"] == 0 and rows(shop) == {} and rows(shop, "other") == {}
+    start()
+    table = [({"table": "pg_authid"}, "may sync"), ({"table": "nothing"}, "may sync"), ({"key": ["nokey"]}, "no column \"nokey\""),
+             ({"version": "revision"}, "no column"), ({"columns": {"a": "sku", "b": "store_id"}}, "always the job's tenant"), ({"typo": 1}, "unknown key"),
+             ({"key": ["quantity"]}, "ON CONFLICT")]
+    ids = [pull(shop, hook.url, **keys) for keys, _ in table]
+    for job, (_, words) in zip(ids, table):
+        row = shop.wait_job(job, "failed")
+        assert words in row["error_message"] and row["retry_count"] == 0
+    assert shop.one("SELECT count(*) FROM inventory") == 0 and len(hook.requests) == 1
 
 
 def test_no_tenant(start, shop, site):
@@ -298,16 +351,20 @@ def test_no_tenant(start, shop, site):
     assert "no tenant" in shop.wait_job(pull(shop, "https://shop.example/", tenant=None), "failed")["error_message"]
 
 
-@pytest.mark.parametrize("url,keys", [
-    ("http://127.0.0.1:{port}/", {}), ("http://localhost:{port}/", {}), ("http://127.1:{port}/", {}), ("http://[::ffff:7f00:1]:{port}/", {}),
-    ("http://127.0.0.1:{port}/", {"allow_private": "on", "allow_hosts": "shop.example"}),
-], ids=["number", "name", "short", "mapped", "not-listed"])
-def test_addresses_that_are_not_called(start, shop, site, url, keys):
-    """A tenant's URL leads to no private address, by number or by name, nor to a host that is not in the list."""
+def test_addresses_that_are_not_called(start, shop, site):
+    """A tenant's URL leads to no private address, by number or by name."""
     hook = site(lambda r: (200, {"items": []}))
-    start(**{"allow_private": "off", **keys})
-    row = shop.wait_job(pull(shop, url.format(port=hook.port)), "failed")
-    assert ("not public" in row["error_message"] or "allow_hosts" in row["error_message"]) and not hook.requests
+    start(allow_private="off")
+    for host in ("127.0.0.1", "localhost", "127.1", "[::ffff:7f00:1]", "0.0.0.0"):
+        row = shop.wait_job(pull(shop, f"http://{host}:{hook.port}/"), "failed")
+        assert "not public" in row["error_message"] and row["retry_count"] == 0
+    assert not hook.requests
+
+
+def test_hosts_that_are_not_listed(start, shop, site):
+    hook = site(lambda r: (200, {"items": []}))
+    start(allow_hosts="shop.example, *.shop.example")
+    assert "allow_hosts" in shop.wait_job(pull(shop, hook.url), "failed")["error_message"] and not hook.requests
 
 
 def test_headers(start, shop, site, where):
@@ -339,6 +396,21 @@ def test_cancel(start, shop, site):
     shop.wait_job(job, "cancelled")
     hold.set()
     stays(lambda: len(rows(shop)) == 10, "the first page alone", 0.3)
+
+
+def test_silence_is_cut_off(start, shop, site):
+    """A service that never ends its answer costs job_timeout; the next try goes on from the last page."""
+    hold = threading.Event()
+
+    def answer(request):
+        if len(hook.requests) == 2:
+            hold.wait(30)
+        return linked([items(0, 10), items(10, 20)])(request)
+    hook = site(answer)
+    start(job_timeout="1s")
+    row = shop.wait_job(pull(shop, hook.url), "completed")
+    hold.set()
+    assert row["retry_count"] == 1 and len(rows(shop)) == 20 and [query(r).get("p") for r in hook.requests] == [None, "1", "1"]
 
 
 def test_second_sync_is_merged(start, shop, site):
@@ -377,3 +449,31 @@ def test_database_goes_away(start, shop, site):
     start(workers=1, max_retries=0)
     row = shop.wait_job(pull(shop, hook.url), "completed", 60)
     assert row["retry_count"] == 0 and len(rows(shop)) == 200 and len(ended) == 3 and all(ended)
+
+
+def test_another_database(daemon, db, pg, site):
+    """The table is in a database that is not the queue's: rows and position are one transaction there, the job is completed after it."""
+    other = Database(pg, db.name + "b").create()
+    try:
+        other.sql(TABLE)
+        hook = site(linked([items(0, 10), items(10, 20)]))
+        d = daemon(db, {"sync": {"handler": "sync", "tables": "inventory", "tenant_column": "store_id", "allow_private": "on", "workers": 1, "pool": "shop"}})
+        d.sections["pool shop"] = {"database": other.dsn()}
+        d.write()
+        d.start()
+        row = db.wait_job(pull(db, hook.url), "completed")
+        assert row["result"]["inserted"] == 20 and len(rows(other)) == 20 and other.one("SELECT count(*) FROM jobq.sync_state") == 1
+        assert db.one("SELECT count(*) FROM jobq.sync_state") == 0
+    finally:
+        other.drop()
+
+
+def test_no_position_can_be_kept(daemon, db, site, own_pg):
+    """A database without jobq: the job fails, and says what to do."""
+    own_pg.sql("CREATE DATABASE plain")
+    hook = site(lambda r: (200, {"items": []}))
+    d = daemon(db, {"sync": {"handler": "sync", "tables": "inventory", "tenant_column": "store_id", "allow_private": "on", "workers": 1, "pool": "shop"}})
+    d.sections["pool shop"] = {"database": own_pg.dsn("plain")}
+    d.write()
+    d.start()
+    assert "jobqctl migrate" in db.wait_job(pull(db, hook.url), "failed")["error_message"] and not hook.requests

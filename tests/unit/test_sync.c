@@ -150,6 +150,7 @@ static const struct { const char *keys, *body, *link, *wrong; size_t items, grou
 	{",\"cursor\":\"c\"", "{\"items\":[],\"c\":{}}", "</p3>; rel=next", NULL, 0, 0, NULL},
 	{",\"page\":\"p\"", "{\"items\":[{\"sku\":\"a\"}],\"next\":\"/n\"}", NULL, NULL, 1, 1, NULL},
 	{",\"columns\":{\"id\":\"sku\",\"s.q\":\"quantity\"}", "{\"items\":[{\"id\":\"a\",\"s\":{\"q\":1}},{\"id\":\"b\",\"s\":7}]}", NULL, NULL, 2, 2, NULL},
+	{"", "[{\"sku\":123456789012345678901234567890}]", NULL, NULL, 1, 1, NULL},
 	{"", "not JSON", NULL, "not JSON", 0, 0, NULL}, {"", "", NULL, "not JSON", 0, 0, NULL}, {"", "{}", NULL, "no list of items at items", 0, 0, NULL},
 	{"", "{\"items\":{}}", NULL, "no list", 0, 0, NULL}, {"", "7", NULL, "JSON", 0, 0, NULL}, {"", "{\"items\":[7]}", NULL, "item 1 is not an object", 0, 0, NULL},
 	{"", "{\"items\":[{\"sku\":\"a\"},{}]}", NULL, "item 2 has no key", 0, 0, NULL}, {"", "{\"items\":[{\"sku\":null}]}", NULL, "has no key", 0, 0, NULL},

@@ -130,6 +130,10 @@ START_TEST(test_refusal_acts_at_once)
 	uint32_t size = tuner_size(&t);
 	const struct tuner_sample old = {.end_ns = now + 10, .run_ns = NS_PER_S, .size = 50, .jobs = 50, .refused = 50};
 	ck_assert(!tuner_sample(&t, &old)); /* the others that were under way say nothing new */
+	for (int i = 1; i < 20; i++) { /* nor those that were handed out before the first refusal was heard of, and begun after it */
+		const struct tuner_sample late = {.end_ns = now + i * 20 * NS_PER_MS, .run_ns = NS_PER_MS, .size = 50, .jobs = 50, .refused = 50};
+		ck_assert(!tuner_sample(&t, &late));
+	}
 	ck_assert_uint_eq(tuner_size(&t), size);
 }
 END_TEST
