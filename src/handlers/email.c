@@ -248,9 +248,11 @@ static void email_begin(struct sending *one)
 	free(key);
 	if (one->nrcpts == 0 || got != EMAIL_GOT) {
 		struct buf why = {0};
-		buf_puts(&why, err);
+		buf_puts(&why, one->nrcpts > 0 ? err : "every recipient has refused it before");
 		bool done = one->nrcpts == 0 && email_record_any(&one->record);
 		struct jobq_outcome o = {.kind = done ? OUTCOME_DONE : got == EMAIL_LATER ? OUTCOME_RETRY : OUTCOME_FAIL, .after_ns = -1};
+		if (done)
+			buf_reset(&why);
 		email_end(one, o, &why, NULL);
 	}
 }

@@ -229,7 +229,7 @@ static void pull_done(void *arg, const struct http_reply *reply)
 		what[0] = '\0';
 	if (reply->reach == HTTP_ANSWERED && reply->cut) {
 		sync_fail(run, "%s is larger than 8 MB: ask for smaller pages", what);
-	} else if (reply->reach == HTTP_ANSWERED && reply->status == 304 && run->conditional) {
+	} else if (reply->reach == HTTP_ANSWERED && (reply->status == 204 || (reply->status == 304 && run->conditional))) {
 		run->unchanged = run->last = true;
 		sync_db_step(run, no_rows, sync_finished);
 	} else if (reply->reach == HTTP_ANSWERED && reply->status == 200) {

@@ -222,7 +222,7 @@ static void push_post(struct sync_run *run, const char *url, struct buf *body, h
 
 static void push_list(struct sync_run *run)
 {
-	struct buf body = {0}, name = {0};
+	struct buf body = {0};
 	json_t *text = json_string(*run->spec->items == '\0' ? "items" : run->spec->items);
 	char *quoted = text == NULL ? NULL : json_dumps(text, JSON_ENCODE_ANY);
 
@@ -236,7 +236,6 @@ static void push_list(struct sync_run *run)
 	json_decref(text);
 	push_post(run, run->spec->url, &body, on_list);
 	buf_free(&body);
-	buf_free(&name);
 }
 
 static void push_each(struct sync_run *run)

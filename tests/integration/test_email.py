@@ -174,13 +174,26 @@ def test_partial_to_the_last_try(start, db, mail):
 
 
 def test_partial_result_is_seen_while_it_waits(start, db, mail):
-    """What is known stands in the row of the job that waits; a cancelled job keeps it."""
+    """What is known stands in the row of the job that waits; a cancelled job keeps it, and goes on from there when it is wanted again."""
     start(retry_backoff="fixed 1h")
     job = send(db, ["a@example.com", "o450-b@example.com"])
     wait_until(lambda: db.job(job)["retry_count"] == 1, "the first try to be over")
     assert db.job(job)["result"]["accepted"] == ["a@example.com"]
     assert db.one("SELECT jobq.cancel(%s)", [job]) == "cancelled"
     assert db.job(job)["result"]["accepted"] == ["a@example.com"]
+    assert db.one("SELECT jobq.retry(%s)", [job]) == "pending"
+    db.wait_job(job, "completed")
+    assert got(mail) == {"a@example.com": 1, "o450-b@example.com": 1}
+
+
+def test_retry_of_a_failed_job(start, db, mail):
+    """Nobody has the message of a failed job: when a person wants it tried again, all of its recipients are asked again."""
+    start()
+    job = send(db, ["o550-a@example.com", "o550-b@example.com"])
+    assert len(db.wait_job(job, "failed")["result"]["rejected"]) == 2
+    assert db.one("SELECT jobq.retry(%s)", [job]) == "pending"
+    assert "rejected" not in db.wait_job(job, "completed")["result"]
+    assert got(mail) == {"o550-a@example.com": 1, "o550-b@example.com": 1}
 
 
 def test_too_many_recipients(start, db, mail):

@@ -129,6 +129,13 @@ def test_nothing_new(start, shop, site, validator):
     assert hook.requests[2].headers[question] is None
 
 
+def test_no_content(start, shop, site):
+    """204 is no page, and the position stays where it was."""
+    hook = site(lambda r: (204, b""))
+    start()
+    assert shop.wait_job(pull(shop, hook.url), "completed")["result"]["items"] == 0 and rows(shop) == {}
+
+
 def test_etag_of_one_page_of_many_says_nothing(start, shop, site):
     """A first page that did not change does not hide a second that did."""
     pages, etag = [items(0, 3), items(3, 6)], {"ETag": "same"}

@@ -261,9 +261,9 @@ BEGIN
         BEGIN
             WITH gone AS (DELETE FROM jobq.jobs j WHERE j.id = retry.id AND j.expire_on < 'infinity' AND j.status IN ('failed', 'cancelled') RETURNING *)
             INSERT INTO jobq.jobs_live (id, queue, type, tenant_id, user_id, priority, payload, max_retries, error_message, unique_key, run_at, deadline,
-                notify_channel, created_at)
+                notify_channel, created_at, result) -- the result: what its last attempt left for the next
             SELECT g.id, g.queue, g.type, g.tenant_id, g.user_id, g.priority, g.payload, g.max_retries, g.error_message, g.unique_key, now(),
-                CASE WHEN g.deadline > now() THEN g.deadline END, g.notify_channel, g.created_at
+                CASE WHEN g.deadline > now() THEN g.deadline END, g.notify_channel, g.created_at, g.result
             FROM gone g;
         EXCEPTION WHEN unique_violation THEN
             RETURN 'duplicate';
