@@ -46,6 +46,7 @@ libhandlers_a_SOURCES = \
 	src/handlers/sync_plan.c src/handlers/sync_plan.h \
 	src/handlers/sync_spec.c src/handlers/sync_spec.h \
 	src/handlers/sql.c \
+	src/handlers/sql_end.c src/handlers/sql_end.h \
 	src/handlers/sql_law.c src/handlers/sql_law.h \
 	src/handlers/sql_run.c src/handlers/sql_run.h \
 	src/handlers/sql_said.c src/handlers/sql_said.h \

@@ -70,12 +70,14 @@ static void sql_close(void *state)
 static void sql_go(void *state, struct jobq_job *job)
 {
 	struct sql *s = state;
-	struct sql_run *run;
+	bool alone = sql_run_deaths(job) > 0;
+	struct sql_run *run = NULL;
 
-	TAILQ_FOREACH(run, &s->open, link)
-		if (run->batch_id == job->batch->id)
-			break;
-	sql_run_add(run != NULL ? run : sql_run_new(s, job->batch->id), job);
+	if (!alone)
+		TAILQ_FOREACH(run, &s->open, link)
+			if (run->batch_id == job->batch->id && !run->alone)
+				break;
+	sql_run_add(run != NULL ? run : sql_run_new(s, job->batch->id, alone), job);
 	event_active(s->turn, EV_TIMEOUT, 0);
 }
 

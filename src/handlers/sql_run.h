@@ -36,6 +36,7 @@ enum sql_phase { SQL_OPEN, SQL_WAITING, SQL_CALLING, SQL_COMPLETING, SQL_COMMITT
 struct sql_run {
 	struct sql *sql;
 	uint64_t batch_id;
+	bool alone;                 /* one job under suspicion: takes no other */
 	enum sql_phase phase;
 	struct pg_wait *wait;
 	struct pg_conn *conn;
@@ -48,9 +49,13 @@ struct sql_run {
 	TAILQ_ENTRY(sql_run) link;  /* in sql->open while OPEN */
 };
 
-struct sql_run *sql_run_new(struct sql *sql, uint64_t batch_id);
+/* How often the session died under earlier calls with this job in it; it says so itself, in the result that it left. */
+int64_t sql_run_deaths(const struct jobq_job *job);
+struct sql_run *sql_run_new(struct sql *sql, uint64_t batch_id, bool alone);
 void sql_run_add(struct sql_run *run, struct jobq_job *job); /* only while it is OPEN */
 void sql_run_start(struct sql_run *run);
+void sql_run_begin(struct sql_run *run); /* the transaction of its part, on a connection; may free it */
+void sql_run_next(struct sql_run *run);  /* the part is over: the next one, or the end of the run */
 /* Takes the job out and ends it so. A transaction that it is in is given up, and the others go again; then nothing of it stays. Not
  * once COMMIT was sent: then only the job is let go. May free the run. */
 void sql_run_take_out(struct sql_run *run, struct jobq_job *job, const struct jobq_outcome *o);

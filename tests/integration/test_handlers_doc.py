@@ -100,6 +100,13 @@ def test_web_hook(doc, db):
         procs.end(server)
 
 
+def test_sql_function(doc, db):
+    doc.run("A function in the database", db)
+    db.settle("visits")
+    assert db.sql("SELECT status, error_message FROM jobq.jobs WHERE queue = %s", ["visits"]) == [("completed", None)]
+    assert db.sql("SELECT * FROM public.visits") == [("/", 1)]
+
+
 def test_every_outcome_is_in_the_page():
     """The table names each outcome that is understood, as an answer that is JSON."""
     answers = [eval(a, {"__builtins__": {}}) for a in re.findall(r"^\| `(\{\"id\".*?\})` \|", PAGE, re.M)]  # plain literals of Python too
@@ -108,4 +115,4 @@ def test_every_outcome_is_in_the_page():
 
 def test_every_example_is_in_the_page():
     names = set(os.listdir(os.path.join(SOURCE, "contrib", "examples"))) - {"local.mk"}
-    assert all(f"`{name}`" in PAGE for name in names), names
+    assert all(f"`{name}`" in PAGE or f"`{name}/`" in PAGE for name in names), names

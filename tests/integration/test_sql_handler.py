@@ -166,6 +166,21 @@ def test_backends_ended(daemon, shop):
     assert node.alive()
 
 
+def test_kills_its_session(daemon, shop):
+    """A job that ends its own session is found: called alone after the first time, and failed when it has done it again and again. Nobody
+    else fails, or burns a try."""
+    shop.sql("CREATE FUNCTION shop.deadly(jobs jsonb) RETURNS TABLE(id bigint, outcome text, result jsonb, error text, after interval) LANGUAGE plpgsql AS"
+             " $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()) FROM jsonb_array_elements(jobs) j WHERE j->'payload' ? 'die'; PERFORM pg_sleep(0);"
+             " RETURN QUERY SELECT * FROM shop.take(jobs); END $$")
+    daemon(shop, {"stock": queue(function="shop.deadly", max_retries=1, batch_size=8)}).start()
+    ids = shop.enqueue_many([{"queue": "stock", "payload": {"die": 1} if n == 3 else {"n": n}} for n in range(8)])
+    row = shop.wait_job(ids[3], "failed", 90)
+    assert "the session ended while the function ran" in row["error_message"] and row["retry_count"] == 1
+    for job in ids[:3] + ids[4:]:
+        assert shop.wait_job(job, "completed")["retry_count"] == 0
+    assert effects(shop) == ids[:3] + ids[4:]
+
+
 def test_ownership_lost(daemon, shop):
     """A job that was taken away while the function ran: nothing of it stays, its neighbours are done without it."""
     daemon(shop, {"stock": queue(batch_size=4, batch_timeout="5s")}).start()
