@@ -11,6 +11,7 @@
  */
 #include "config.h"
 
+#include <event2/event.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -48,8 +49,14 @@ bool pg_copy_put(struct pg_conn *conn, const char *data, size_t len)
 	int left = PQflush(conn->pq);
 	if (left == 0)
 		return true;
+	if (left < 0) {
+		pg_conn_fail(conn, PQerrorMessage(conn->pq), false);
+		return false;
+	}
+	/* `more` hangs on this event, so it is added whatever the server takes meanwhile: no second look at the buffer here */
 	copy->full = true;
-	conn_io_flush(conn); /* tells of a failure, or watches the socket */
+	if (event_add(conn->write, NULL) != 0)
+		pg_conn_fail(conn, "cannot watch the connection's socket", false);
 	return false;
 }
 

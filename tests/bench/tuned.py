@@ -1,8 +1,10 @@
-"""The tuner against the best fixed size, with three receivers that behave differently, and how soon it sees a step in latency."""
+"""The tuner against the best fixed size, with three receivers that behave differently, and how soon it sees a step in latency; the rate
+in force against what a receiver bears."""
+import os
 import statistics
 import time
 
-from harness.http import Site
+from harness.http import Receiver, Site
 from harness.wait import wait_until
 
 CHANGE_S = 1.0  # the requirement: it reacts within a second
@@ -91,6 +93,7 @@ def tune(stage):
         finally:
             receiver.stop()
     step(stage)
+    bear(stage)
 
 
 def decisions(daemon, reason):
@@ -110,3 +113,22 @@ def step(stage):
               f" target < {CHANGE_S * 1000:.0f}", flush=True)
     finally:
         daemon.cleanup()
+
+
+def bear(stage):
+    """A receiver that takes 30 messages in any second and answers 429 to more; the limit is 50/s. What it took, and refused, as it says itself."""
+    seconds = 5 if stage.quick else 60
+    receiver = Receiver(os.path.join(stage.dir, "bears")).start()
+    receiver.control(bears=30)
+    stage.db.sql("TRUNCATE jobq.jobs, jobq.claims, jobq.cancels, jobq.queue_minutes")
+    stage.db.enqueue_many([{"queue": "sms", "payload": {"to": f"+35840{n:07d}", "text": str(n)}} for n in range(60 * (seconds + 10))])
+    daemon = stage.daemon({"sms": {**receiver.queue_keys(), "workers": 3, "rate_limit": "50/s", "max_retries": 0, "retain_completed": "0"}}).start()
+    try:
+        begin = time.monotonic() + 10
+        time.sleep(10 + seconds)
+        asked, taken = ([line for line in lines if begin <= line["m"] < begin + seconds] for lines in (receiver.attempts(), receiver.effects()))
+        print(f"rate, a receiver that bears 30/s under a limit of 50/s, {seconds} s: {len(taken) / seconds:.1f}/s taken ({len(taken) / seconds / 30:.2f} of what it bears;"
+              f" target > 0.85), {(len(asked) - len(taken)) / len(asked) * 100:.1f}% refused", flush=True)
+    finally:
+        daemon.cleanup()
+        receiver.stop()

@@ -28,7 +28,8 @@ def said(d, done):
     ("[queue null]\nbatch_size = 0\n", ["batch_size"]),
     ("[queue null]\nrate_limit = 50/fortnight\n", ["rate_limit"]),
     ("[web]\nlisten = 127.0.0.1:1\n", ["not in this version"]),
-    ("[queue mail]\nhandler = email\n", ["not in this version"]),
+    ("[queue texts]\nhandler = ai\n", ["not in this version"]),
+    ("[queue mail]\nhandler = email\n", ["smtp_url"]),
     ("%include /nonexistent/file.conf\n", ["jobqd.conf:1", "/nonexistent/file.conf"]),
 ])
 def test_config(daemon, text, words, where):
