@@ -11,9 +11,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "queue/ladder.h"
 
 #define SWEEP_STRIDE 4u
-#define MARGIN 1.01          /* a neighbour must be that much better */
 #define CHANGE 0.67          /* settled: a score below that of what it was, or above its inverse, is a change */
 #define TRIM_BAND 0.06       /* settled: the time of a batch may be off its target by that */
 #define TRIM_COST 1.08       /* and a size is larger only if a job's time is not more than that times longer */
@@ -50,39 +50,6 @@ uint32_t tuner_size(const struct tuner *t)
 	return t->rungs[t->at].size;
 }
 
-/* ---- the ladder ---- */
-
-static void build(struct tuner *t)
-{
-	uint32_t size = t->law.min;
-	memset(t->rungs, 0, sizeof t->rungs);
-	for (t->nrungs = 0; t->nrungs < TUNER_RUNGS; t->nrungs++) {
-		t->rungs[t->nrungs].size = size < t->law.max ? size : t->law.max;
-		if (size >= t->law.max) {
-			t->nrungs++;
-			break;
-		}
-		uint32_t next = (uint32_t)((double)size * 1.08 + 0.5);
-		size = next > size ? next : size + 1;
-	}
-	t->rungs[t->nrungs - 1].size = t->law.max;
-}
-
-static uint32_t rung_of(const struct tuner *t, uint32_t size)
-{
-	uint32_t i = 0;
-	while (i + 1 < t->nrungs && t->rungs[i + 1].size <= size)
-		i++;
-	return i;
-}
-
-static uint32_t top(const struct tuner *t)
-{
-	uint32_t most = t->wall < t->nrungs ? t->wall : t->nrungs;
-	most = most > 0 ? most - 1 : 0;
-	return most < t->cap ? most : t->cap;
-}
-
 /* ---- moving ---- */
 
 static void window_begin(struct tuner *t, int64_t now_ns)
@@ -101,26 +68,6 @@ static void decide(struct tuner *t, uint32_t to, enum tune_reason reason, int64_
 	window_begin(t, now_ns);
 }
 
-static bool known(const struct tuner *t, uint32_t rung)
-{
-	return t->rungs[rung].epoch == t->epoch;
-}
-
-/* The best measured in this epoch that may be used. */
-static uint32_t best_of(const struct tuner *t)
-{
-	uint32_t best = t->at <= top(t) ? t->at : top(t);
-	double score = -1;
-	for (uint32_t i = 0; i <= top(t); i++) {
-		double edge = t->law.prefer_small ? MARGIN : 1.0;
-		if (known(t, i) && t->rungs[i].score > score * edge) {
-			score = t->rungs[i].score;
-			best = i;
-		}
-	}
-	return best;
-}
-
 static void settle(struct tuner *t, enum tune_reason reason, int64_t now_ns)
 {
 	t->phase = TUNER_HOLD;
@@ -136,11 +83,11 @@ static void refine(struct tuner *t, int64_t now_ns)
 {
 	for (; t->stride > 0; t->stride /= 2) {
 		uint32_t up = t->best + t->stride, down = t->best - t->stride;
-		if (up <= top(t) && !known(t, up)) {
+		if (up <= ladder_top(t) && !ladder_known(t, up)) {
 			decide(t, up, TUNE_look, now_ns);
 			return;
 		}
-		if (t->best >= t->stride && down <= top(t) && !known(t, down)) {
+		if (t->best >= t->stride && down <= ladder_top(t) && !ladder_known(t, down)) {
 			decide(t, down, TUNE_look, now_ns);
 			return;
 		}
@@ -160,22 +107,22 @@ static void refine_from(struct tuner *t, uint32_t best, uint32_t stride, int64_t
 static void sweep(struct tuner *t, int64_t now_ns)
 {
 	uint32_t high = t->best;
-	while (high + SWEEP_STRIDE <= top(t) && known(t, high))
+	while (high + SWEEP_STRIDE <= ladder_top(t) && ladder_known(t, high))
 		high += SWEEP_STRIDE;
-	if (high < top(t) && known(t, high))
-		high = top(t);
-	if (high <= top(t) && !known(t, high)) {
+	if (high < ladder_top(t) && ladder_known(t, high))
+		high = ladder_top(t);
+	if (high <= ladder_top(t) && !ladder_known(t, high)) {
 		decide(t, high, TUNE_look, now_ns);
 		return;
 	}
 	uint32_t low = t->best;
-	while (low > 0 && (known(t, low) || low > top(t)))
+	while (low > 0 && (ladder_known(t, low) || low > ladder_top(t)))
 		low = low > SWEEP_STRIDE ? low - SWEEP_STRIDE : 0;
-	if (!known(t, low)) {
+	if (!ladder_known(t, low)) {
 		decide(t, low, TUNE_look, now_ns);
 		return;
 	}
-	refine_from(t, best_of(t), SWEEP_STRIDE / 2, now_ns);
+	refine_from(t, ladder_best(t), SWEEP_STRIDE / 2, now_ns);
 }
 
 static void new_epoch(struct tuner *t)
@@ -189,7 +136,7 @@ static void start_over(struct tuner *t, uint32_t from, enum tune_reason reason, 
 {
 	new_epoch(t);
 	t->phase = TUNER_SWEEP;
-	t->best = from <= top(t) ? from : top(t);
+	t->best = from <= ladder_top(t) ? from : ladder_top(t);
 	decide(t, t->best, reason, now_ns);
 }
 
@@ -216,7 +163,7 @@ static void refused(struct tuner *t, int64_t now_ns)
 		return;
 	}
 	raise_wall(t, from, now_ns);
-	if (t->phase == TUNER_SWEEP || (t->phase == TUNER_REFINE && known(t, t->best) && t->best < t->wall)) {
+	if (t->phase == TUNER_SWEEP || (t->phase == TUNER_REFINE && ladder_known(t, t->best) && t->best < t->wall)) {
 		decide(t, from > SWEEP_STRIDE ? from - SWEEP_STRIDE : 0, TUNE_refused, now_ns);
 		if (t->phase == TUNER_REFINE)
 			t->at = t->best; /* known to be good */
@@ -235,7 +182,7 @@ static bool slow(struct tuner *t, int64_t run_ns, int64_t now_ns)
 	if (t->at == 0)
 		return false;
 	double fits = (double)tuner_size(t) * (double)t->law.target_ns / (double)run_ns;
-	uint32_t to = rung_of(t, fits < (double)t->law.min ? t->law.min : (uint32_t)fits);
+	uint32_t to = ladder_rung_of(t, fits < (double)t->law.min ? t->law.min : (uint32_t)fits);
 	raise_wall(t, t->at, now_ns);
 	new_epoch(t);
 	t->phase = TUNER_REFINE;
@@ -279,9 +226,9 @@ static void measured(struct tuner *t, double *score, int64_t *run_ns)
 static bool may_grow(const struct tuner *t)
 {
 	const struct tuner_rung *here = &t->rungs[t->at], *above = here + 1;
-	if (t->at >= top(t))
+	if (t->at >= ladder_top(t))
 		return false;
-	return !known(t, t->at + 1) || (double)above->run_ns / above->size < (double)t->run_avg_ns / here->size * TRIM_COST;
+	return !ladder_known(t, t->at + 1) || (double)above->run_ns / above->size < (double)t->run_avg_ns / here->size * TRIM_COST;
 }
 
 /* Settled, the time of a batch is known better than scores are: steps of one rung into the band around the target. */
@@ -356,9 +303,9 @@ static void evaluate(struct tuner *t, int64_t now_ns)
 		sweep(t, now_ns);
 		return;
 	}
-	bool better = !known(t, t->best) || score > t->rungs[t->best].score * MARGIN;
+	bool better = !ladder_known(t, t->best) || score > t->rungs[t->best].score * LADDER_MARGIN;
 	if (t->law.prefer_small && t->at < t->best)
-		better = score * MARGIN > t->rungs[t->best].score;
+		better = score * LADDER_MARGIN > t->rungs[t->best].score;
 	if (better)
 		t->best = t->at;
 	refine(t, now_ns);
@@ -423,10 +370,10 @@ void tuner_set_law(struct tuner *t, const struct tuner_law *law, int64_t now_ns)
 	t->law = *law;
 	t->law.min = law->min > 0 ? law->min : 1;
 	t->law.max = law->max > t->law.min ? law->max : t->law.min;
-	build(t);
+	ladder_build(t);
 	t->wall = t->cap = t->nrungs;
 	t->wall_wait_ns = WALL_FIRST_NS / 2;
-	t->at = rung_of(t, size);
+	t->at = ladder_rung_of(t, size);
 	start_over(t, t->at, TUNE_start, now_ns);
 }
 
