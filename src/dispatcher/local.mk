@@ -31,4 +31,4 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/words.c src/dispatcher/words.h \
 	src/dispatcher/workers.c \
 	src/dispatcher/write.c src/dispatcher/write.h
-EXTRA_DIST += docs/decisions/exceedances.md
+EXTRA_DIST += docs/decisions/exceedances.md docs/decisions/replacing-jobs.md

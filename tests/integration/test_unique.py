@@ -347,3 +347,13 @@ def test_keys_of_a_receiver(daemon, db, receiver):
     db.wait_job(job, "completed")
     keys = [(e["text"], e["headers"]["idempotency-key"]) for e in receiver.effects()]
     assert [t for t, _ in keys] == ["first", "second"] and keys[0][1].endswith(f"-{job}") and keys[1][1].startswith(keys[0][1] + "-")
+
+
+def test_keys_are_found_by_index(db):
+    """Among many jobs without keys: the look for a key reads the index of keys, and jobs without one are not in it."""
+    db.sql("INSERT INTO jobq.jobs (queue, payload) SELECT 'sms', '{}' FROM generate_series(1, 5000)")
+    job = keyed(db, {})
+    db.sql("ANALYZE jobq.jobs_live")
+    plan = "\n".join(r[0] for r in db.sql("EXPLAIN SELECT id FROM jobq.jobs_live WHERE queue = 'sms' AND coalesce(tenant_id, '') = 'acme' AND unique_key = 'k' FOR UPDATE"))
+    assert "jobs_unique_key" in plan and "Seq Scan" not in plan and db.one("SELECT pg_relation_size('jobq.jobs_unique_key')") <= 16384
+    assert keyed(db, {}) == job
