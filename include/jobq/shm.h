@@ -205,7 +205,8 @@ struct shm_queue {
 	shm_i64 flushed_real_us[SHM_FLUSHES];   /* the last batch handed out for that reason, to the second; 0 = none */
 	shm_i64 batch_target_ns;                /* what the report measures against; 0 = nothing */
 	shm_u64 throughput_target_milli;
-	shm_u32 concurrency, pad;               /* batches that one worker runs at a time */
+	shm_u32 concurrency;                    /* batches that one worker runs at a time */
+	shm_u32 flight_milli;                   /* thousandths of what a worker may have in flight that it may have now; 0 = all */
 	struct shm_base base;
 	shm_u64 trend_head;                     /* minutes written so far; entry i is at i % SHM_TRENDS */
 	struct shm_trend trend[SHM_TRENDS];

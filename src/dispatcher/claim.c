@@ -40,8 +40,7 @@ enum { COL_TOKEN, COL_ID, COL_TENANT, COL_PRIORITY, COL_TYPE, COL_USER, COL_PAYL
 
 static int64_t prefetch_target(const struct queue *queue)
 {
-	const struct conf_queue_keys *k = &queue->conf->k;
-	int64_t two_batches = 2 * queue->batch_size * (queue->nworkers ? queue->nworkers : 1) * k->concurrency;
+	int64_t two_batches = 2 * queue->batch_size * (queue->nworkers ? queue->nworkers : 1) * queue->conf->k.concurrency;
 	int64_t span = 2 * queue->claim_took_ns > PREFETCH_MIN_NS ? 2 * queue->claim_took_ns : PREFETCH_MIN_NS;
 	int64_t moment = (int64_t)(queue->jobs_per_s * (double)span / (double)NS_PER_S);
 	int64_t target = moment > two_batches ? moment : two_batches;

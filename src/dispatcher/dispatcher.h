@@ -35,6 +35,7 @@
 #include "queue/backlog.h"
 #include "queue/buffer.h"
 #include "queue/degrade.h"
+#include "queue/flight.h"
 #include "queue/limits.h"
 #include "queue/tuner.h"
 #include "queue/waits.h"
@@ -145,6 +146,7 @@ struct queue {
 	struct buffer buffer;
 	struct tuner tuner;
 	struct degrade degrade;
+	struct flight flight;    /* what one worker may have in flight */
 	struct receiver receiver;
 	struct pace pace;
 	struct limits limits;    /* of tenants and tiers: limit.c */

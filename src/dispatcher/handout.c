@@ -84,8 +84,7 @@ static void send_batch(struct worker *worker, struct buffer_item *const *items, 
 
 static int64_t worker_room(const struct worker *worker)
 {
-	const struct conf_queue_keys *k = &worker->queue->conf->k;
-	int64_t size = worker->queue->batch_size, most = size * (k->concurrency + 1);
+	int64_t size = worker->queue->batch_size, most = size * (worker->queue->conf->k.concurrency + 1);
 	if (worker->draining || worker->alone || worker->timed_out || worker->held + size > BATCH_CAP)
 		return 0;
 	return most - worker->assigned < size && worker->assigned > 0 ? 0 : most - worker->assigned;

@@ -21,6 +21,7 @@
 #include "dispatcher/dispatcher.h"
 #include "shm/cell.h"
 #include "shm/decision.h"
+#include "shm/limit.h"
 #include "wire/msg.h"
 
 #define DOUBT_NS (2 * NS_PER_S)
@@ -127,18 +128,54 @@ static void rate_answered(struct queue *queue, const struct msg_outcome *m)
 		repaced(queue, TUNE_latency, before);
 }
 
-static void rate_wants_less(struct queue *queue, enum jobq_cause cause)
+static void flight_publish(struct queue *queue)
+{
+	const struct flight *flight = &queue->flight;
+	atomic_store(&queue->shm->flight_milli, flight->now < flight->most ? flight->now * 1000u / flight->most : 0);
+}
+
+/* Is it the places in flight that hold back what waits, and not a rate? */
+static bool flight_is_full(const struct queue *queue)
+{
+	return queue->buffer.entries > 0 && shm_limit_wait(&queue->shm->limit, clock_mono_ns()) <= 0;
+}
+
+static void flight_wants_less(struct queue *queue)
+{
+	struct flight *flight = &queue->flight;
+	uint32_t before = flight->now;
+	if (!flight_is_full(queue) || !flight_refused(flight, clock_mono_ns()) || flight->now == before)
+		return;
+	flight_publish(queue);
+	decided(queue, SHM_TUNED_concurrency, TUNE_refused, before, flight->now);
+}
+
+static void wants_less(struct queue *queue, enum jobq_cause cause)
 {
 	struct rate_state *rate = &queue->receiver.rate;
 	double before = rate->effective;
+	if (queue->receiver.breaker.state != BREAKER_OPEN)
+		return;
+	flight_wants_less(queue);
 	if (!queue->conf->k.rate_adaptive || queue->receiver.breaker.state != BREAKER_OPEN) /* a probe says nothing of rates */
 		return;
 	if (cause == JOBQ_CAUSE_REFUSED ? rate_refused(rate, clock_mono_ns()) : rate_failed(rate, clock_mono_ns()))
 		repaced(queue, TUNE_refused, before);
 }
 
+static void flight_look(struct queue *queue)
+{
+	struct flight *flight = &queue->flight;
+	uint32_t before = flight->now;
+	if (!flight_second(flight, flight_is_full(queue), clock_mono_ns()))
+		return;
+	flight_publish(queue);
+	decided(queue, SHM_TUNED_concurrency, TUNE_recovered, before, flight->now);
+}
+
 void receiver_second(struct queue *queue)
 {
+	flight_look(queue);
 	struct rate_state *rate = &queue->receiver.rate;
 	double before = rate->effective;
 	uint64_t cuts = rate->cuts;
@@ -208,6 +245,7 @@ static void succeeded(struct queue *queue, const struct msg_outcome *m)
 {
 	struct receiver *r = &queue->receiver;
 	rate_answered(queue, m);
+	flight_good(&queue->flight);
 	r->failed_id = 0;
 	r->nexcused = 0;
 	r->snoozes = 0;
@@ -222,14 +260,14 @@ void receiver_outcome(struct queue *queue, const struct job *job, const struct m
 	struct receiver *r = &queue->receiver;
 	enum jobq_outcome_kind kind = (enum jobq_outcome_kind)m->outcome;
 	if (m->cause == JOBQ_CAUSE_REFUSED) {
-		rate_wants_less(queue, JOBQ_CAUSE_REFUSED);
+		wants_less(queue, JOBQ_CAUSE_REFUSED);
 		if (m->after_ns > 0)
 			said_when(queue, m);
 		else if (r->breaker.state == BREAKER_PROBE && breaker_succeeded(&r->breaker))
 			opened(queue); /* it is there */
 	} else if (m->cause != JOBQ_CAUSE_NONE) {
 		if (m->cause == JOBQ_CAUSE_DOWN && r->rate.accepted > 0)
-			rate_wants_less(queue, JOBQ_CAUSE_DOWN); /* it serves some */
+			wants_less(queue, JOBQ_CAUSE_DOWN); /* it serves some */
 		failed(queue, job, m);
 	} else if (kind == OUTCOME_DONE || kind == OUTCOME_COMMITTED) {
 		succeeded(queue, m);
@@ -322,6 +360,8 @@ void receiver_start(struct queue *queue)
 	if (left > limit)
 		rate_resume(&r->rate, (double)NS_PER_S / (double)left, now);
 	breaker_init(&r->breaker);
+	flight_init(&queue->flight, !queue->conf->k.batch_adaptive ? 1 : (uint32_t)(r->requests ? queue->conf->k.max_connections : queue->conf->k.concurrency));
+	flight_publish(queue);
 	if (atomic_load(&queue->shm->gate_closed) != 0)
 		(void)breaker_retry_after(&r->breaker, atomic_load(&queue->shm->gate_until_mono_ns), now);
 	publish(queue);

@@ -18,8 +18,8 @@ static void publish_targets(struct queue *queue)
 {
 	const struct conf_queue_keys *k = &queue->conf->k;
 	atomic_store(&queue->shm->batch_target_ns, k->batch_target);
-	atomic_store(&queue->shm->throughput_target_milli, (uint64_t)(units_per_second(k->throughput_target) * 1000.0 + 0.5));
 	atomic_store(&queue->shm->concurrency, (uint32_t)k->concurrency);
+	atomic_store(&queue->shm->throughput_target_milli, (uint64_t)(units_per_second(k->throughput_target) * 1000.0 + 0.5));
 }
 
 static void note_buffer(struct queue *queue)

@@ -117,7 +117,7 @@ static enum verdict admit_look(struct worker *w, const struct job *job, int64_t 
 	if (admit_late(w, job))
 		return ADMIT_LATE;
 	*wait_ns = ROOM_NS;
-	if (outcome_full(w) || w->nbegun >= w->width)
+	if (outcome_full(w) || w->nbegun >= batch_in_flight(w, w->width))
 		return ADMIT_WAIT;
 	enum verdict v = admit_lease(w, wait_ns);
 	if (v != ADMIT_GO)

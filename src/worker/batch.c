@@ -193,11 +193,23 @@ static void batch_run(struct worker *w, struct batch *b)
 	w->handler->run(w->state, &b->pub);
 }
 
+size_t batch_in_flight(const struct worker *w, size_t most)
+{
+	uint32_t milli = atomic_load_explicit(&w->queue->flight_milli, memory_order_relaxed);
+
+	if (milli == 0 || milli >= 1000 || most == SIZE_MAX)
+		return most;
+	size_t now = (most * milli + 999) / 1000;
+	return now < 1 ? 1 : now;
+}
+
 static bool batch_may_start(const struct worker *w, const struct batch *b)
 {
 	const struct batch *first = TAILQ_FIRST(&w->running);
 
-	if (w->nrunning >= (size_t)w->child->queue->k.concurrency)
+	size_t most = (size_t)w->child->queue->k.concurrency;
+
+	if (w->nrunning >= (w->handler->flags & JOBQ_HANDLER_OVERLAP ? most : batch_in_flight(w, most)))
 		return false;
 	return first == NULL || (!b->alone && !first->alone);
 }

@@ -1,4 +1,7 @@
 """The pace of a queue: a receiver that wants less, that is down, that grows slow. What it bears is found; what it refuses burns nothing."""
+import threading
+import time
+
 import pytest
 from checker import most_in_a_second
 from harness.wait import wait_until
@@ -145,3 +148,35 @@ def test_latency_step(daemon, db):
     db.enqueue_many([{"queue": "sleep", "payload": {"sleep": "20s"}, "priority": "urgent"} for _ in range(20)])
     decision = wait_until(lambda: [x for x in d.json("report")["queues"]["sleep"]["decisions"] if x["reason"] == "slow"], "smaller batches")[-1]
     assert decision["what"] == "batch_size" and decision["to"] < decision["from"] and decision["batch_ms"] < 20000
+
+
+def test_fewer_at_a_time(daemon, db, site):
+    """A receiver that bears two requests at a time: requests in flight come down from six, and up again when it bears more; nothing is charged."""
+    bears, lock, state = [2], threading.Lock(), {"open": 0}
+
+    def answer(_request):
+        with lock:
+            state["open"] += 1
+            refused = state["open"] > bears[0]
+        time.sleep(0 if refused else 0.05)
+        with lock:
+            state["open"] -= 1
+        return (429, b"") if refused else (204, b"")
+
+    db.enqueue_many([{"queue": "hook"} for _ in range(1500)])
+    d = daemon(db, {"hook": {"handler": "http", "url": site(answer).url, "allow_private": "on", "workers": 1, "mode": "single", "max_connections": 6,
+                             "concurrency": 3, "max_retries": 0}}).start()
+
+    def changes():
+        return [x for x in d.json("report")["queues"]["hook"]["decisions"] if x["what"] == "concurrency"]
+
+    def lowest():
+        return min((x["to"] for x in changes()), default=9)
+
+    wait_until(lambda: lowest() <= 4, "fewer requests in flight")
+    before = lowest()
+    bears[0] = 100
+    wait_until(lambda: any(x["to"] > x["from"] for x in changes()), "more of them again", 60)
+    assert before < 6 and all(1 <= x["to"] <= 6 for x in changes())
+    db.settle("hook", 120)
+    assert db.statuses("hook") == {"completed": 1500} and db.one("SELECT max(retry_count) FROM jobq.jobs") == 0

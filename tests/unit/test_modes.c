@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "queue/breaker.h"
 #include "queue/degrade.h"
+#include "queue/flight.h"
 #include "queue/rate.h"
 #include "queue/waits.h"
 
@@ -436,6 +437,65 @@ START_TEST(test_waits_by_speed)
 }
 END_TEST
 
+/* ---- batches in flight ---- */
+
+/* A second of a receiver that bears `bears` batches at a time, of ten requests each: what is more is refused. */
+static void second_of(struct flight *f, uint32_t bears)
+{
+	for (uint32_t i = 0; i < f->now; i++)
+		for (int job = 0; job < 10; job++) {
+			if (i < bears)
+				flight_good(f);
+			else
+				(void)flight_refused(f, now);
+		}
+	now += NS_PER_S;
+	(void)flight_second(f, true, now);
+}
+
+START_TEST(test_flight_finds_what_is_borne)
+{
+	struct flight f;
+	flight_init(&f, 8);
+	uint32_t over = 0, sum = 0;
+	for (int i = 0; i < 120; i++) {
+		second_of(&f, 3);
+		over += i >= 20 && f.now > 3;
+		sum += i >= 20 ? f.now : 0;
+	}
+	ck_assert_uint_le(over, 8);
+	ck_assert_uint_ge(sum, 250);
+	for (int i = 0; i < 200; i++)
+		second_of(&f, 100);
+	ck_assert_uint_eq(f.now, 8);
+}
+END_TEST
+
+START_TEST(test_flight_stays)
+{
+	struct flight f;
+	flight_init(&f, 4);
+	for (int i = 0; i < 100; i++)
+		flight_good(&f);
+	ck_assert(!flight_refused(&f, now)); /* one in a hundred is a bad recipient */
+	ck_assert_uint_eq(f.now, 4);
+	ck_assert(!flight_second(&f, true, now));
+	flight_init(&f, 1);
+	ck_assert(!flight_refused(&f, now)); /* there is nothing to take away: the rate has to answer it */
+	flight_init(&f, 4);
+	ck_assert(flight_refused(&f, now));
+	ck_assert_uint_eq(f.now, 2);
+	ck_assert(flight_refused(&f, now + NS_PER_MS)); /* the same overload */
+	ck_assert_uint_eq(f.now, 2);
+	now += 10 * NS_PER_S;
+	for (int i = 0; i < 100; i++)
+		flight_good(&f);
+	ck_assert(!flight_second(&f, false, now)); /* nobody wants more */
+	ck_assert(flight_second(&f, true, now));
+	ck_assert_uint_eq(f.now, 3);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("modes");
@@ -463,6 +523,8 @@ int main(void)
 	tcase_add_test(tc, test_relapses);
 	tcase_add_test(tc, test_waits_by_room);
 	tcase_add_test(tc, test_waits_by_speed);
+	tcase_add_test(tc, test_flight_finds_what_is_borne);
+	tcase_add_test(tc, test_flight_stays);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
