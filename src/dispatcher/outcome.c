@@ -3,7 +3,7 @@
  *
  * Runs in the dispatcher; no SQL. The one place that knows retries, snoozes, holds and crashes. A job comes in ASSIGNED (or just
  * taken from a dead worker) and leaves ENDED through complete_add, or goes back to the buffer. Only an outcome
- * charges a try; a crash, a shutdown, a lost node and a rate limit never do.
+ * charges a try; a crash, a shutdown, a lost node and a rate limit never do, nor does an outage of the receiver (receiver.c).
  */
 #include "config.h"
 

@@ -44,6 +44,9 @@ struct slice { /* one limit */
 	size_t nspans;
 	bool begun;             /* spans[0] is written into the word */
 	int64_t covered_ns;     /* until then this node has had a part without a gap */
+	int64_t ended_ns;       /* no law since then; 0 = there was none, or one runs */
+	bool refill;            /* the next span begins with `kept` units, and not with what it had */
+	double kept;
 	int64_t used_ns;        /* last wanted */
 	double taken;           /* units since it was asked for */
 	bool waits;             /* and somebody waited */
@@ -81,10 +84,34 @@ static void close_word(struct slice *slice)
 	slice->begun = false;
 }
 
+/* Units that could be taken when the law ended. */
+static double left_at_end(const struct slice *slice)
+{
+	const struct shm_limit *limit = word_of(slice);
+	int64_t interval = atomic_load(&limit->interval_ns), ahead = gcra_ahead(atomic_load(&limit->tat_ns), slice->ended_ns);
+	return interval > 0 ? (double)(atomic_load(&limit->burst_ns) - ahead) / (double)interval : 0;
+}
+
+/* While this node had no part nothing was added to it: others took what came in that time. */
+static void begin(struct slice *slice, const struct span *span)
+{
+	if (slice->refill || slice->ended_ns > 0) {
+		double units = slice->refill ? slice->kept : left_at_end(slice);
+		close_word(slice);
+		shm_limit_drain(word_of(slice), units);
+	}
+	write_law(slice, span->interval_ns, span->burst_ns, span->until_ns);
+	slice->begun = true;
+	slice->refill = false;
+	slice->ended_ns = 0;
+}
+
 /* The span that runs now is in the word; those that are over are gone. */
 static void advance(struct slice *slice, int64_t now_ns)
 {
 	while (slice->nspans > 0 && slice->spans[0].until_ns <= now_ns) {
+		if (slice->begun)
+			slice->ended_ns = slice->spans[0].until_ns;
 		memmove(&slice->spans[0], &slice->spans[1], (SLICES - 1) * sizeof slice->spans[0]);
 		slice->nspans--;
 		slice->begun = false;
@@ -92,8 +119,7 @@ static void advance(struct slice *slice, int64_t now_ns)
 	const struct span *span = &slice->spans[0];
 	if (slice->nspans == 0 || slice->begun || span->from_ns > now_ns)
 		return;
-	write_law(slice, span->interval_ns, span->burst_ns, span->until_ns);
-	slice->begun = true;
+	begin(slice, span);
 }
 
 /* When its next span begins. */
@@ -223,8 +249,9 @@ static void take_spans(struct slice *slice, const json_t *grant, int64_t asked_n
 static void fill(struct slice *slice, const json_t *idle_us)
 {
 	close_word(slice);
-	if (json_is_number(idle_us))
-		shm_limit_drain(word_of(slice), json_number_value(idle_us) * (double)NS_PER_US / (double)slice->interval_ns);
+	slice->refill = json_is_number(idle_us);
+	slice->kept = slice->refill ? json_number_value(idle_us) * (double)NS_PER_US / (double)slice->interval_ns : 0;
+	slice->ended_ns = 0;
 }
 
 static void take_grant(struct slice *slice, const json_t *grant, const json_t *hold, int64_t asked_ns, int64_t now_ns)
