@@ -15,7 +15,8 @@ NULL = {"workers": 5, "batch_size": 25, "batch_adaptive": "off", "retain_complet
 
 
 def forget_tenants(stage):
-    stage.db.sql("TRUNCATE jobq.tenants, jobq.tiers, jobq.tenant_limits")
+    """And pauses: they outlive the daemon of the measurement before."""
+    stage.db.sql("TRUNCATE jobq.tenants, jobq.tiers, jobq.tenant_limits, jobq.pauses")
 
 
 def pause(daemon, paused=True):

@@ -81,7 +81,7 @@ def way(begun, arrived):
 
 
 def clear(stage):
-    stage.db.sql("TRUNCATE jobq.jobs, jobq.claims, jobq.cancels, jobq.queue_minutes, jobq.tenants, jobq.tiers, jobq.tenant_limits")
+    stage.db.sql("TRUNCATE jobq.jobs, jobq.claims, jobq.cancels, jobq.queue_minutes, jobq.tenants, jobq.tiers, jobq.tenant_limits, jobq.pauses")
 
 
 def limits(stage):
