@@ -122,7 +122,8 @@ def test_limits_of_tenants_and_tiers(daemon, db, receiver):
     assert mine[-1] - mine[0] - 2 <= slow["count"] <= mine[-1] - mine[0] + 2
     assert {x["errorMessage"] for x in slow["details"]} == {"Rate limit exceeded: 10 per second"}
     assert slow["details"][-1]["batchSize"] > slow["details"][0]["batchSize"] > 0
-    assert rare["count"] >= 3 and {(x["errorMessage"], x["batchSize"]) for x in rare["details"]} == {("Rate limit exceeded: 6 per minute", 2)}
+    assert rare["count"] >= 3 and {x["errorMessage"] for x in rare["details"]} == {"Rate limit exceeded: 6 per minute"}
+    assert rare["details"][0]["batchSize"] <= 2 and all(1 <= x["batchSize"] <= 3 for x in rare["details"]) # the first may not be claimed yet when it is noted
     for tenant in ("f1", "f2"):
         assert {x["errorMessage"] for x in told(d, tenant)["details"]} == {"Rate limit exceeded: 12 per second"}
     assert told(d, "calm")["count"] == told(d, "free")["count"] == 0

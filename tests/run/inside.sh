@@ -76,7 +76,7 @@ step build-gcc build gcc || exit 1
 if wants unit; then units gcc; fi
 if [ "$what" = all ]; then
 	step distcheck make -C "$dir/gcc" -j2 distcheck
-	step bench-quick make -C "$dir/gcc" bench BENCH_ARGS=--quick
+	step bench-quick make -C "$dir/gcc" bench BENCH_ARGS="--quick --only drain,pickup,recovery,limits,fairness,queueing"
 fi
 step build-san build san --enable-sanitizers --enable-faults CFLAGS='-O1 -g' || exit 1
 if wants unit; then units san; fi
