@@ -72,6 +72,7 @@ def where(run_dir, request):
     path = os.path.join(run_dir, f"{next(NUMBERS)}")
     os.makedirs(path, mode=0o700)
     yield path
+    procs.kill_all(path + "/") # a program's child outlives a daemon that was killed with all of its processes
     if not os.environ.get("KEEP"):
         shutil.rmtree(path, ignore_errors=True)
 
