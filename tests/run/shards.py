@@ -39,7 +39,7 @@ def run(number, directory, path, options):
 
 
 def main(directory, folders, arguments):
-    chosen = [a for a in arguments if os.path.basename(a).startswith("test_")]
+    chosen = [a for a in arguments if os.path.basename(a).startswith("test_") and " " not in a] # "test_a or test_b" is pytest's -k
     options = [a for a in arguments if a not in chosen]
     files = [path for folder in folders.split() for path in glob.glob(os.path.join(TESTS, folder, "test_*.py"))]
     files.sort(key=os.path.getsize, reverse=True)
@@ -55,6 +55,9 @@ def main(directory, folders, arguments):
             print(f"  {os.path.relpath(path, TESTS):36} {good:4} passed {bad:3} failed {seconds:5.0f} s", flush=True)
             if bad:
                 print(output, flush=True)
+    if passed + failed == 0:
+        print(f"no test was chosen by {' '.join(arguments) or 'nothing'}", flush=True)
+        failed = 1
     with open(os.path.join(directory, "sum"), "w", encoding="ascii") as f:
         f.write(f"{passed} {failed}\n")
     return 1 if failed else 0
