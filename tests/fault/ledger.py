@@ -4,6 +4,7 @@ import os
 import sys
 
 from harness import procs
+from harness.jsonlines import whole_lines
 from harness.paths import SOURCE
 
 SCRIPT = os.path.join(SOURCE, "tests/fault/writer.py")
@@ -41,9 +42,8 @@ class Ledger:
         for name in sorted(os.listdir(self.dir)):
             if not name.endswith(".ledger"):
                 continue
-            with open(os.path.join(self.dir, name), encoding="utf-8") as f:
-                for line in f:
-                    self._line(jobs, json.loads(line))
+            for line in whole_lines(os.path.join(self.dir, name)):
+                self._line(jobs, line)
         return jobs
 
     @staticmethod

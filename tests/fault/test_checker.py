@@ -1,7 +1,12 @@
 """The judge judged: each way in which jobq could cheat must be seen by the checker."""
+import json
+import os
+import threading
+
 import checker
 
 import pytest
+from harness.jsonlines import whole_lines
 
 
 def job(state="commit", **more):
@@ -47,3 +52,24 @@ def test_unknown_may_be_either():
 def test_most_in_a_second():
     assert checker.most_in_a_second([effect("a", m=t / 8) for t in range(30)]) == 8
     assert checker.most_in_a_second([]) == 0
+
+
+def test_lines_that_are_being_written(where):
+    """A reader meets the writer in the middle of a line at any moment; it must neither fail nor take half a line for one."""
+    path, count = os.path.join(where, "lines"), 20000
+    line = json.dumps({"text": "x" * 40}).encode() + b"\n"
+
+    def write():
+        with open(path, "ab", buffering=0) as f:
+            for _ in range(count):
+                f.write(line[:25])
+                f.write(line[25:])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        while writer.is_alive():
+            assert all(len(row["text"]) == 40 for row in whole_lines(path))
+    finally:
+        writer.join()
+    assert len(whole_lines(path)) == count

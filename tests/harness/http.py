@@ -12,6 +12,7 @@ import time
 import urllib.request
 
 from harness import procs
+from harness.jsonlines import whole_lines
 from harness.paths import SOURCE
 from harness.wait import wait_until
 
@@ -60,11 +61,7 @@ class Receiver:
                 "body": '{"to": "{to}", "text": "{text}"}', "response_id": "id"}
 
     def _lines(self, name):
-        path = os.path.join(self.dir, name)
-        if not os.path.exists(path):
-            return []
-        with open(path, encoding="utf-8") as f:
-            return [json.loads(line) for line in f if line.endswith("\n")]
+        return whole_lines(os.path.join(self.dir, name))
 
     def effects(self):
         """Accepted messages, in order: what cannot be taken back."""

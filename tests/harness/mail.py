@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 from harness import procs
+from harness.jsonlines import whole_lines
 from harness.paths import SOURCE
 from harness.wait import wait_until
 
@@ -62,11 +63,7 @@ class MailServer:
         return {"handler": "email", "smtp_url": f"{scheme}://{host}:{self.port}", "from": "Shop <shop@example.com>"}
 
     def _lines(self, name):
-        path = os.path.join(self.dir, name)
-        if not os.path.exists(path):
-            return []
-        with open(path, encoding="utf-8") as f:
-            return [json.loads(line) for line in f if line.endswith("\n")]
+        return whole_lines(os.path.join(self.dir, name))
 
     def attempts(self, what=None):
         """Commands that were judged, in order; of one kind (mail, rcpt, end, auth)."""

@@ -1,8 +1,8 @@
 """Programs of exec queues, and what they noted of themselves: tests/programs/worker.py and its ledger."""
-import json
 import os
 
 from harness import procs
+from harness.jsonlines import whole_lines
 from harness.paths import SOURCE
 from harness.wait import wait_until
 
@@ -21,11 +21,7 @@ class Program:
         return {"handler": "exec", "command": command, "workers": 1, "retry_backoff": "fixed 100ms", "max_retries": 2, **keys}
 
     def events(self, event=None, **where):
-        if not os.path.exists(self.path):
-            return []
-        with open(self.path, encoding="utf-8") as f:
-            rows = [json.loads(line) for line in f if line.endswith("\n")]
-        return [r for r in rows if (event is None or r["event"] == event) and all(r.get(k) == v for k, v in where.items())]
+        return [r for r in whole_lines(self.path) if (event is None or r["event"] == event) and all(r.get(k) == v for k, v in where.items())]
 
     def wait(self, event, count=1, **where):
         """The first `count` events of that kind, when they are there."""
