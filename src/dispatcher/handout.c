@@ -2,7 +2,7 @@
  * dispatcher/handout.c: batches from the buffer to the workers.
  *
  * Runs in the dispatcher. A worker gets a new batch while it has fewer jobs than one batch for each of its concurrent runs waiting beyond the
- * one it works on; a rate-limited queue hands out no more than it may send in half a second, so that an urgent job does not
+ * one it works on, or, where batches overlap, than it may have requests open and one batch beyond; a rate-limited queue hands out no more than it may send in half a second, so that an urgent job does not
  * wait behind what already lies in the workers. A suspect goes alone to an idle worker, which then gets nothing else. The
  * least loaded worker is served first.
  */
@@ -82,9 +82,16 @@ static void send_batch(struct worker *worker, struct buffer_item *const *items, 
 
 /* ---- who, and how many ---- */
 
+/* Small batches alone must not keep connections from being used. */
+static int64_t worker_most(const struct queue *queue)
+{
+	int64_t runs = queue->batch_size * (queue->conf->k.concurrency + 1), requests = queue->conf->k.max_connections + queue->batch_size;
+	return queue->whole_batches || requests < runs ? runs : requests;
+}
+
 static int64_t worker_room(const struct worker *worker)
 {
-	int64_t size = worker->queue->batch_size, most = size * (worker->queue->conf->k.concurrency + 1);
+	int64_t size = worker->queue->batch_size, most = worker_most(worker->queue);
 	if (worker->draining || worker->alone || worker->timed_out || worker->held + size > BATCH_CAP)
 		return 0;
 	return most - worker->assigned < size && worker->assigned > 0 ? 0 : most - worker->assigned;

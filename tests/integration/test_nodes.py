@@ -29,15 +29,17 @@ def test_share_and_no_doubles(daemon, db, receiver):
 
 
 def test_node_lost_for_good(daemon, db, receiver, where):
-    """Every process of a node killed at once and never started again: the other takes its jobs over within the lease."""
+    """Every process of a node killed at once and never started again: the other takes its jobs over within the lease. When it dies it waits
+    for all the answers that it may (10 connections a worker), and holds jobs that it has not begun."""
     receiver.control(slow=0.05)
     a, b = two(daemon, db, receiver, lease="3s")
-    ledger = Ledger(f"{where}/ledger").start(db.dsn("jobq_producer"), writers=2, count=400, rate=200, tenants=5)
-    wait_until(lambda: a.queue_status("sms")["completed"] > 20 and a.queue_status("sms")["in_flight"] > 5, "node a to be at work")
+    ledger = Ledger(f"{where}/ledger").start(db.dsn("jobq_producer"), writers=2, count=1000, rate=200, tenants=5)
+    wait_until(lambda: a.queue_status("sms")["completed"] > 20, "node a to be at work")
+    receiver.control(slow=5)
+    wait_until(lambda: a.queue_status("sms")["in_flight"] > 25, "node a to hold more than it has begun")
     held = a.status()["queues"][0]["in_flight"]
-    for pid in a.family():
-        os.kill(pid, signal.SIGKILL)
-    a.process.wait(10)
+    a.power_off()
+    receiver.control(slow=0.05)
     ledger.wait()
     db.settle("sms", 60)
     found = checker.check(ledger.read(), receiver.effects(), checker.rows(db, "sms"), repeats_allowed=held + 40)

@@ -74,17 +74,19 @@ def test_own_max_retries(daemon, db):
 
 
 def test_backoff_grows(daemon, db):
-    """Exponential: the second wait is longer than the first, by the run_at of each try."""
+    """Exponential from 1 s: the third wait is at least 2 s, which no first one is (it is at most 1 s, so the third would begin before). A try
+    begins after its run_at and is recorded after it began, so from one run_at to the next is no less than the wait."""
     daemon(db, {"sleep": {"retry_backoff": "exponential 1s..1h"}}).start()
     job = db.enqueue("sleep", {"outcome": "retry", "error": "x"})
-    times = {0: db.job(job)["created_at"]}
+    times = {}
 
     def look():
         row = db.job(job)
-        times[row["retry_count"]] = row["run_at"]
-        return len(times) >= 3
-    wait_until(look, "two retries", 20)
-    assert times[2] - times[1] > times[1] - times[0]
+        if row["status"] == "pending":
+            times[row["retry_count"]] = row["run_at"]
+        return 2 in times and 3 in times
+    wait_until(look, "three retries")
+    assert (times[3] - times[2]).total_seconds() >= 1.9
 
 
 def test_snooze_burns_no_try(daemon, db):

@@ -138,7 +138,6 @@ int main(void)
 	Suite *suite = suite_create("day");
 	TCase *tc = tcase_create("law");
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, test_every_job_is_done_once);
 	tcase_add_test(tc, test_jain);
 	tcase_add_test(tc, test_weights);

@@ -534,7 +534,6 @@ int main(void)
 	TCase *tc = tcase_create("server");
 	SRunner *runner = srunner_create(suite);
 
-	tcase_set_timeout(tc, 20);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, kannel_accepts);
 	LOOP(tc, the_law_of_answers, COUNT(answers));

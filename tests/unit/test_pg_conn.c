@@ -408,7 +408,6 @@ int main(void)
 
 	(void)signal(SIGPIPE, SIG_IGN); /* the fake writes to whoever left */
 	tcase_add_checked_fixture(tc, setup_, teardown);
-	tcase_set_timeout(tc, 30);
 	for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
 		tcase_add_test(tc, tests[i]);
 	suite_add_tcase(suite, tc);

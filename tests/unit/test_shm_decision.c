@@ -117,7 +117,6 @@ int main(void)
 	Suite *suite = suite_create("shm_decision");
 	TCase *tc = tcase_create("ring");
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, newest_first_and_bounded);
 	tcase_add_test(tc, thousandths);
 	tcase_add_test(tc, never_torn);

@@ -288,7 +288,6 @@ int main(void)
 	TCase *tc = tcase_create("process");
 	SRunner *runner = srunner_create(suite);
 
-	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, batch_to_acknowledgement);
 	tcase_add_test(tc, outcomes_are_kept_for_the_next_dispatcher);
 	tcase_add_test(tc, work_goes_on_without_a_dispatcher);

@@ -389,7 +389,6 @@ int main(void)
 	TCase *tc = tcase_create("process");
 	SRunner *runner = srunner_create(suite);
 
-	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, nothing_begins_on_a_short_lease);
 	tcase_add_test(tc, a_lease_that_comes_late_is_waited_for);
 	tcase_add_test(tc, the_rate_limit_holds);
