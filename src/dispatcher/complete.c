@@ -2,10 +2,11 @@
  * dispatcher/complete.c: writes the fates of jobs, many in one statement, and tells the workers once they are committed.
  *
  * Runs in the dispatcher. Owns d->fates, d->round and the knowledge of history leaves. One round of statements is under way
- * at a time; what arrives meanwhile goes in the next, and a small round waits a moment for more while workers have jobs. Rows are locked in id order. Every statement joins (id, token)
- * pairs: a row that is no longer ours is left alone. After a lost connection the round is written again; pairs that are then not
- * found are looked for in the history before they count as lost. Tied jobs (a unique key, a notify channel) go by statements of their
- * own, which may say that the job waits again with a replacement, or that a producer holds its row: then it is asked for later.
+ * at a time; what arrives meanwhile goes in the next, and a small round waits a moment for more while workers have jobs. Rows are
+ * locked in id order. Every statement joins (id, token) pairs: a row that is no longer ours is left alone. After a lost connection the
+ * round is written again; pairs that are then not found are looked for in the history before they count as lost. Tied jobs (a unique
+ * key, a notify channel) go by statements of their own, which may say that the job waits again with a replacement, or that a producer
+ * holds its row: then it is asked for later.
  */
 #include "config.h"
 
