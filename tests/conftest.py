@@ -14,6 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "fault")]
 
 from harness import paths, procs  # noqa: E402
+from harness.begun import Begun  # noqa: E402
 from harness.daemon import Daemon  # noqa: E402
 from harness.database import Database  # noqa: E402
 from harness.http import Receiver, Site  # noqa: E402
@@ -110,6 +111,20 @@ def daemon(where, request):
         if failed is not None and failed.failed:
             print(one.tail(80))
     assert not reports, "the sanitizers spoke:\n" + "\n".join(reports)
+
+
+@pytest.fixture
+def begun():
+    """begun(daemon), of one that has started: when its jobs begin."""
+    made = []
+
+    def make(daemon):
+        made.append(Begun(daemon))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
 
 
 @pytest.fixture

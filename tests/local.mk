@@ -77,8 +77,13 @@ unit_stream_LDADD = libwire.a libbase.a $(UNIT_LIBS)
 dist_check_SCRIPTS += tests/lint/layers.sh
 TESTS += tests/lint/layers.sh
 
+# for integration tests and bench: when each job began (a witness, not a test: so it is none of check_PROGRAMS)
+noinst_PROGRAMS += begun
+begun_SOURCES = tests/programs/begun.c
+begun_LDADD = libshm.a libbase.a $(JANSSON_LIBS)
+
 # bench: reference programs in C, and `make bench` (a database of its own; QUICK=1 for a short look)
-EXTRA_PROGRAMS += bench_ref_drain bench_ref_pickup bench_produce bench_samples bench_begun
+EXTRA_PROGRAMS += bench_ref_drain bench_ref_pickup bench_produce bench_samples
 bench_ref_drain_SOURCES = tests/bench/ref_drain.c tests/bench/ref.c tests/bench/ref.h
 bench_ref_drain_LDADD = $(PQ_LIBS)
 bench_ref_pickup_SOURCES = tests/bench/ref_pickup.c tests/bench/ref.c tests/bench/ref.h
@@ -87,9 +92,7 @@ bench_produce_SOURCES = tests/bench/produce.c tests/bench/ref.c tests/bench/ref.
 bench_produce_LDADD = $(PQ_LIBS)
 bench_samples_SOURCES = tests/bench/samples.c
 bench_samples_LDADD = libshm.a libbase.a $(JANSSON_LIBS)
-bench_begun_SOURCES = tests/bench/begun.c
-bench_begun_LDADD = libshm.a libbase.a $(JANSSON_LIBS)
-bench_programs = bench_begun bench_ref_drain bench_ref_pickup bench_produce bench_samples tests/bench/simulate
+bench_programs = bench_ref_drain bench_ref_pickup bench_produce bench_samples tests/bench/simulate
 EXTRA_PROGRAMS += tests/bench/simulate
 tests_bench_simulate_SOURCES = tests/bench/simulate.c tests/bench/day.c tests/bench/day.h tests/bench/sim.c tests/bench/sim.h
 tests_bench_simulate_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests

@@ -1,9 +1,9 @@
 /*
  * base/ident.c: names of tables, from people to statements (see ident.h).
  *
- * Pure; runs where a configuration is checked and where a statement is made. Owns nothing. Invariant: what is written to dst is
+ * Pure; runs where a configuration is checked and where a statement is made. Owns nothing. Invariant: what ident_relation writes is
  * two quoted identifiers with a dot between them, whatever the text holds, so it can be put into a statement; a text that is
- * not exactly a name is refused and leaves dst empty.
+ * not exactly a name is refused and leaves dst empty. What ident_quote appends is one identifier, and cannot end early.
  */
 #include "config.h"
 
@@ -86,4 +86,20 @@ bool ident_relation(const char *text, char *dst, size_t size)
 		return false;
 	}
 	return true;
+}
+
+void ident_quoten(struct buf *sql, const char *name, size_t len)
+{
+	buf_putc(sql, '"');
+	for (size_t i = 0; i < len; i++) {
+		if (name[i] == '"')
+			buf_putc(sql, '"');
+		buf_putc(sql, name[i]);
+	}
+	buf_putc(sql, '"');
+}
+
+void ident_quote(struct buf *sql, const char *name)
+{
+	ident_quoten(sql, name, strlen(name));
 }

@@ -120,11 +120,11 @@ static void look_at_buffer(struct queue *queue)
 	}
 }
 
-int64_t exceeded_due(const struct queue *queue, const struct lane_tenant *tenant)
+int64_t exceeded_due(const struct queue *queue, const struct lane_tenant *tenant, bool claiming)
 {
 	int64_t due = 0, now_us = dispatcher_db_now_us(queue->d);
 	for (size_t i = 0; i < tenant->nlanes; i++)
-		if (tenant->lanes[i]->due_us <= now_us)
+		if (tenant->lanes[i]->due_us <= now_us && (claiming || !tenant->lanes[i]->claiming))
 			due += tenant->lanes[i]->known; /* 0: a lane that is only thought due */
 	return due;
 }
@@ -133,7 +133,7 @@ static void look_at_backlog(struct queue *queue)
 {
 	const struct lane_tenant *tenant;
 	TAILQ_FOREACH(tenant, &queue->backlog.ring, ring) {
-		int64_t due = exceeded_due(queue, tenant);
+		int64_t due = exceeded_due(queue, tenant, true);
 		if (due == 0)
 			continue;
 		struct use *use = use_of(queue->exceeded, tenant->name);
@@ -264,7 +264,7 @@ static int64_t held_of(struct queue *queue, const char *tenant)
 	if (buffered)
 		held += (int64_t)buffered->group.count;
 	if (lanes)
-		held += exceeded_due(queue, lanes);
+		held += exceeded_due(queue, lanes, true);
 	return held;
 }
 

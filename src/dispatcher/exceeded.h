@@ -39,7 +39,8 @@ void exceeded_sent(struct queue *queue, const char *tenant, int64_t units, int64
 /* exceeded_own.c: its own limit, or its tier's, did not let the tenant claim: noted if it has due jobs and a rate is what it waits for. */
 void exceeded_own(struct queue *queue, const char *tenant);
 void exceeded_own_look(struct queue *queue, int64_t now_ns); /* the same of all that are barred until a time, once a second */
-int64_t exceeded_due(const struct queue *queue, const struct lane_tenant *tenant); /* its rows that are due, as far as known */
+/* Its rows that are due, as far as known; `claiming`: with those of lanes that a claim is asking for, of which it is not known what it takes. */
+int64_t exceeded_due(const struct queue *queue, const struct lane_tenant *tenant, bool claiming);
 
 /* A limit holds back n of the tenant's due jobs now. At most one a second and tenant counts. */
 void exceeded_note(struct queue *queue, const char *tenant, int64_t n, const char *message);

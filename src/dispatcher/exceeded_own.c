@@ -34,7 +34,7 @@ void exceeded_own(struct queue *queue, const char *name)
 	if (!queue->exceeded || exceed_noted(&queue->exceeded->record, name, clock_real_us()))
 		return;
 	HASH_FIND_STR(queue->backlog.tenants, name, tenant);
-	int64_t due = tenant ? exceeded_due(queue, tenant) : 0;
+	int64_t due = tenant ? exceeded_due(queue, tenant, false) : 0;
 	const struct limit_bucket *bucket = due > 0 ? bucket_of(queue, name) : NULL;
 	if (bucket)
 		exceeded_note(queue, name, due, exceeded_message_of(message, bucket->interval_ns));

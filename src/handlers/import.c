@@ -24,6 +24,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "conf/conf.h"
+#include "handlers/payload.h"
 #include "handlers/registry.h"
 #include "pg/pool.h"
 #include "pg/sql.h"
@@ -211,19 +212,18 @@ static void import_go(void *state, struct jobq_job *job)
 		run->wait = pg_pool_acquire(run->import->pool, acquired, run);
 }
 
+static bool import_can(const void *state, const struct jobq_job *job, char *err, size_t errlen)
+{
+	struct import_spec *spec = read_payload(state, job, err, errlen);
+	bool good = spec != NULL;
+
+	import_spec_free(spec);
+	return good;
+}
+
 static void import_run_batch(void *state, struct jobq_batch *batch)
 {
-	for (size_t i = 0; i < batch->count; i++) {
-		struct jobq_job *job = batch->jobs[i];
-		char err[512];
-		struct import_spec *spec = read_payload(state, job, err, sizeof err);
-
-		if (spec == NULL)
-			jobq_end_error(job, OUTCOME_FAIL, -1, "%s", err);
-		else
-			jobq_admit(job, import_go);
-		import_spec_free(spec);
-	}
+	payload_admit(state, batch, import_can, import_go);
 }
 
 static void import_stop(void *state, struct jobq_job *job, enum jobq_stop why)

@@ -9,20 +9,10 @@
 
 #include <string.h>
 
+#include "base/ident.h"
 #include "handlers/import_plan.h"
 
 #define STAGE "pg_temp.jobq_import"
-
-static void ident(struct buf *sql, const char *name)
-{
-	buf_putc(sql, '"');
-	for (; *name != '\0'; name++) {
-		if (*name == '"')
-			buf_putc(sql, '"');
-		buf_putc(sql, *name);
-	}
-	buf_putc(sql, '"');
-}
 
 void import_plan_stage(const struct import_plan *plan, struct buf *sql)
 {
@@ -145,18 +135,18 @@ static void update(const struct import_plan *plan, struct buf *sql)
 			continue;
 		buf_puts(sql, some ? ", " : "DO UPDATE SET ");
 		some = true;
-		ident(sql, column);
+		ident_quote(sql, column);
 		buf_puts(sql, " = excluded.");
-		ident(sql, column);
+		ident_quote(sql, column);
 	}
 	if (!some)
 		buf_puts(sql, "DO NOTHING");
 	if (!some || !plan->guard)
 		return;
 	buf_puts(sql, " WHERE t.");
-	ident(sql, plan->tenant_column);
+	ident_quote(sql, plan->tenant_column);
 	buf_puts(sql, " IS NOT DISTINCT FROM excluded.");
-	ident(sql, plan->tenant_column);
+	ident_quote(sql, plan->tenant_column);
 }
 
 static void on_conflict(const struct import_plan *plan, struct buf *sql)
@@ -168,7 +158,7 @@ static void on_conflict(const struct import_plan *plan, struct buf *sql)
 	buf_puts(sql, " ON CONFLICT ");
 	for (size_t k = 0; k < spec->nkey; k++) {
 		buf_puts(sql, k > 0 ? ", " : "(");
-		ident(sql, spec->key[k]);
+		ident_quote(sql, spec->key[k]);
 	}
 	if (spec->nkey > 0)
 		buf_puts(sql, ") ");
@@ -196,12 +186,12 @@ static void known_keys(const struct import_plan *plan, const struct import_range
 		while (v < plan->n && strcmp(plan->targets[v].column, spec->key[i]) != 0)
 			v++;
 		buf_puts(sql, i > 0 ? " AND t." : "t.");
-		ident(sql, spec->key[i]);
+		ident_quote(sql, spec->key[i]);
 		buf_printf(sql, " = k.v%zu", v < plan->n ? v + 1 : 0);
 	}
 	if (plan->guard) {
 		buf_puts(sql, " AND t.");
-		ident(sql, plan->tenant_column);
+		ident_quote(sql, plan->tenant_column);
 		buf_puts(sql, " = k.v0");
 	}
 	buf_putc(sql, ')');
@@ -228,12 +218,12 @@ void import_plan_merge(const struct import_plan *plan, const struct import_range
 
 	buf_printf(sql, "WITH merged AS (INSERT INTO %s AS t (", plan->spec->table);
 	if (plan->tenant_column != NULL) {
-		ident(sql, plan->tenant_column);
+		ident_quote(sql, plan->tenant_column);
 		comma = ", ";
 	}
 	for (size_t i = 0; i < plan->n; i++, comma = ", ") {
 		buf_puts(sql, comma);
-		ident(sql, plan->targets[i].column);
+		ident_quote(sql, plan->targets[i].column);
 	}
 	buf_puts(sql, ") ");
 	if (distinct) {

@@ -32,6 +32,7 @@ libhandlers_a_SOURCES = \
 	src/handlers/import_sql.c src/handlers/import_start.c src/handlers/import_url.c \
 	src/handlers/law.c src/handlers/law.h \
 	src/handlers/null.c \
+	src/handlers/payload.c src/handlers/payload.h \
 	src/handlers/registry.c src/handlers/registry.h \
 	src/handlers/sleep.c \
 	src/handlers/sms.c src/handlers/sms_driver.h \

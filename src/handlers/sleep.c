@@ -26,6 +26,7 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "conf/conf.h"
+#include "handlers/payload.h"
 #include "handlers/registry.h"
 #include "jobq/handler.h"
 
@@ -255,24 +256,25 @@ static void sleep_go(void *state, struct jobq_job *job)
 		sleep_arm(nap);
 }
 
-static void sleep_run(void *state, struct jobq_batch *batch)
+static bool sleep_can(const void *state, const struct jobq_job *job, char *err, size_t errlen)
 {
 	const char *wrong;
+	struct nap *nap = sleep_nap(job, &wrong);
 
 	(void)state;
-	for (size_t i = 0; i < batch->count; i++) {
-		struct jobq_job *job = batch->jobs[i];
-		struct nap *nap = sleep_nap(job, &wrong);
 #ifndef JOBQ_FAULTS
-		if (wrong == NULL && json_is_true(json_object_get(nap->payload, "crash")))
-			wrong = "\"crash\" needs a build with fault points";
+	if (wrong == NULL && json_is_true(json_object_get(nap->payload, "crash")))
+		wrong = "\"crash\" needs a build with fault points";
 #endif
-		if (wrong != NULL)
-			jobq_end_error(job, OUTCOME_FAIL, -1, "%s", wrong);
-		else
-			jobq_admit(job, sleep_go);
-		sleep_free(nap);
-	}
+	sleep_free(nap);
+	if (wrong != NULL && snprintf(err, errlen, "%s", wrong) < 0)
+		err[0] = '\0';
+	return wrong == NULL;
+}
+
+static void sleep_run(void *state, struct jobq_batch *batch)
+{
+	payload_admit(state, batch, sleep_can, sleep_go);
 }
 
 static void sleep_stop(void *state, struct jobq_job *job, enum jobq_stop why)

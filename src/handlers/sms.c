@@ -21,6 +21,7 @@
 #include "handlers/gsm.h"
 #include "handlers/http.h"
 #include "handlers/law.h"
+#include "handlers/payload.h"
 #include "handlers/registry.h"
 #include "handlers/sms_driver.h"
 #include "handlers/sms_message.h"
@@ -188,21 +189,20 @@ static void sms_go(void *state, struct jobq_job *job)
 		sms_end(one, (struct jobq_outcome){.kind = OUTCOME_FAIL, .after_ns = -1}, err, strlen(err));
 }
 
-static void sms_run(void *state, struct jobq_batch *batch)
+static bool sms_can(const void *state, const struct jobq_job *job, char *err, size_t errlen)
 {
 	const struct sms *s = state;
 	struct sms_message m;
-	char err[256];
+	bool good = sms_message_read(&m, job->payload, job->payload_len, s->queue->k.from, err, errlen);
 
-	for (size_t i = 0; i < batch->count; i++) {
-		struct jobq_job *job = batch->jobs[i];
-		if (sms_message_read(&m, job->payload, job->payload_len, s->queue->k.from, err, sizeof err)) {
-			sms_message_free(&m);
-			jobq_admit(job, sms_go);
-		} else {
-			jobq_end_error(job, OUTCOME_FAIL, -1, "%s", err);
-		}
-	}
+	if (good)
+		sms_message_free(&m);
+	return good;
+}
+
+static void sms_run(void *state, struct jobq_batch *batch)
+{
+	payload_admit(state, batch, sms_can, sms_go);
 }
 
 static void sms_stop(void *state, struct jobq_job *job, enum jobq_stop why)

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/ident.h"
+
 #define NAME_MAX_BYTES 63 /* of an identifier */
 
 static const struct {
@@ -40,13 +42,7 @@ static bool sql_identifier(const char *text, size_t len, struct buf *out)
 {
 	if (len == 0 || len > NAME_MAX_BYTES)
 		return false;
-	buf_putc(out, '"');
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '"')
-			buf_putc(out, '"');
-		buf_putc(out, text[i]);
-	}
-	buf_putc(out, '"');
+	ident_quoten(out, text, len);
 	return true;
 }
 

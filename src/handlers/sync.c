@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "conf/conf.h"
 #include "handlers/headers.h"
+#include "handlers/payload.h"
 #include "handlers/registry.h"
 #include "pg/pool.h"
 
@@ -261,19 +262,18 @@ static void sync_go(void *state, struct jobq_job *job)
 	sync_db_look(run, sync_known);
 }
 
+static bool sync_can(const void *state, const struct jobq_job *job, char *err, size_t errlen)
+{
+	struct sync_spec *spec = sync_payload(state, job, err, errlen);
+	bool good = spec != NULL;
+
+	sync_spec_free(spec);
+	return good;
+}
+
 static void sync_run_batch(void *state, struct jobq_batch *batch)
 {
-	for (size_t i = 0; i < batch->count; i++) {
-		struct jobq_job *job = batch->jobs[i];
-		char err[512] = "";
-		struct sync_spec *spec = sync_payload(state, job, err, sizeof err);
-
-		if (spec == NULL)
-			jobq_end_error(job, OUTCOME_FAIL, -1, "%s", err);
-		else
-			jobq_admit(job, sync_go);
-		sync_spec_free(spec);
-	}
+	payload_admit(state, batch, sync_can, sync_go);
 }
 
 static void sync_stop(void *state, struct jobq_job *job, enum jobq_stop why)

@@ -17,19 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ident.h"
 #include "base/mem.h"
 #include "base/text.h"
-
-static void ident(struct buf *sql, const char *name)
-{
-	buf_putc(sql, '"');
-	for (; *name != '\0'; name++) {
-		if (*name == '"')
-			buf_putc(sql, '"');
-		buf_putc(sql, *name);
-	}
-	buf_putc(sql, '"');
-}
 
 const struct sync_column *sync_table_column(const struct sync_table *t, const char *name)
 {
@@ -96,7 +86,7 @@ static void key_list(const struct sync_spec *spec, const char *before, struct bu
 {
 	for (size_t i = 0; i < spec->nkey; i++) {
 		buf_printf(sql, "%s%s", i > 0 ? ", " : "", before);
-		ident(sql, spec->key[i]);
+		ident_quote(sql, spec->key[i]);
 	}
 }
 
@@ -109,7 +99,7 @@ static void column_list(const struct sync_table *t, const struct sync_group *g, 
 		if (!g->has[i] && !t->columns[i].tenant)
 			continue;
 		buf_printf(sql, "%s%s", comma, before);
-		ident(sql, t->columns[i].name);
+		ident_quote(sql, t->columns[i].name);
 		comma = ", ";
 	}
 }
@@ -127,9 +117,9 @@ static void update_set(const struct sync_table *t, const struct sync_spec *spec,
 		if (!is_updated(t, spec, g, i))
 			continue;
 		buf_puts(sql, comma);
-		ident(sql, t->columns[i].name);
+		ident_quote(sql, t->columns[i].name);
 		buf_puts(sql, " = excluded.");
-		ident(sql, t->columns[i].name);
+		ident_quote(sql, t->columns[i].name);
 		comma = ", ";
 	}
 	if (comma[0] == 'D') {
@@ -141,9 +131,9 @@ static void update_set(const struct sync_table *t, const struct sync_spec *spec,
 		if (!is_updated(t, spec, g, i))
 			continue;
 		buf_printf(sql, "%st.", comma);
-		ident(sql, t->columns[i].name);
+		ident_quote(sql, t->columns[i].name);
 		buf_puts(sql, "::text IS DISTINCT FROM excluded.");
-		ident(sql, t->columns[i].name);
+		ident_quote(sql, t->columns[i].name);
 		buf_puts(sql, "::text");
 		comma = " OR ";
 	}
@@ -151,11 +141,11 @@ static void update_set(const struct sync_table *t, const struct sync_spec *spec,
 	if (*spec->version == '\0')
 		return;
 	buf_puts(sql, " AND (t.");
-	ident(sql, spec->version);
+	ident_quote(sql, spec->version);
 	buf_puts(sql, " IS NULL OR excluded.");
-	ident(sql, spec->version);
+	ident_quote(sql, spec->version);
 	buf_puts(sql, " >= t.");
-	ident(sql, spec->version);
+	ident_quote(sql, spec->version);
 	buf_putc(sql, ')');
 }
 
@@ -183,7 +173,7 @@ static void page_rows(const struct sync_table *t, const struct sync_spec *spec, 
 	key_list(spec, "r.", sql);
 	if (*spec->version != '\0') {
 		buf_puts(sql, ", r.");
-		ident(sql, spec->version);
+		ident_quote(sql, spec->version);
 		buf_puts(sql, " DESC NULLS LAST");
 	}
 	buf_puts(sql, ", e.n DESC)");
@@ -201,7 +191,7 @@ void sync_plan_merge(const struct sync_table *t, const struct sync_spec *spec, c
 	buf_puts(sql, " ON CONFLICT (");
 	for (size_t i = 0; i < t->n; i++)
 		if (t->columns[i].tenant)
-			ident(sql, t->columns[i].name);
+			ident_quote(sql, t->columns[i].name);
 	buf_puts(sql, ", ");
 	key_list(spec, "", sql);
 	buf_puts(sql, ") ");
@@ -264,11 +254,11 @@ void sync_plan_changes(const struct sync_table *t, const struct sync_spec *spec,
 	buf_puts(sql, " AS t CROSS JOIN LATERAL (SELECT jsonb_build_object(");
 	for (size_t i = 0; i < spec->nkey; i++) {
 		buf_printf(sql, "%s($7::text[])[%zu], t.", i > 0 ? ", " : "", i + 1);
-		ident(sql, spec->key[i]);
+		ident_quote(sql, spec->key[i]);
 	}
 	buf_puts(sql, ") AS key) AS k CROSS JOIN (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::int8 AS now) AS x WHERE t.");
 	if (tenant != NULL) {
-		ident(sql, tenant->name);
+		ident_quote(sql, tenant->name);
 		buf_printf(sql, " = $1::text::%s", tenant->type);
 	}
 	buf_puts(sql, " AND ($2::int8 IS NULL OR x.now - ((x.now - t.xmin::text::int8) & 4294967295) >= $2::int8 "

@@ -5,10 +5,9 @@ import statistics
 import subprocess
 import time
 
-from harness import procs
+from harness.begun import Begun
 from harness.wait import wait_until
 from measures import drain_jobqd, produce
-from measures_limits import watch_begun
 from stage import PAYLOAD, cpu_of, cpu_of_server, lines_of, median_of, pairs, percentile, quiet, statements
 
 NULL = {"workers": 5, "batch_size": 25, "batch_adaptive": "off", "retain_completed": "0"}
@@ -57,14 +56,13 @@ def fill_big(stage, jobs):
 
 def starts(stage, daemon, jobs):
     """COMMIT sent to the begin mark of another tenant's jobs, one by one at 50/s, in ms; matched by id."""
-    marks, sent = os.path.join(stage.dir, "begun"), os.path.join(stage.dir, "sent")
-    watch = watch_begun(stage, daemon, marks)
+    sent, watch = os.path.join(stage.dir, "sent"), Begun(daemon)
     produce(stage, sent, jobs, 50, 1)
-    commits = {job: int(ns) for job, ns in lines_of(sent)}
-    wait_until(lambda: len(commits.keys() & {job for job, *_ in lines_of(marks)}) == jobs, "all begin marks", 30)
-    procs.end(watch)
-    begun = {job: int(ns) for job, ns in lines_of(marks)}
-    return [(begun[job] - at) / 1e6 for job, at in commits.items()]
+    commits = {int(job): int(ns) / 1e9 for job, ns in lines_of(sent)}
+    wait_until(lambda: len(commits.keys() & {job for job, _ in watch.marks()}) == jobs, "all begin marks", 30)
+    watch.stop()
+    begun = dict(watch.marks())
+    return [(begun[job] - at) * 1000 for job, at in commits.items()]
 
 
 def others_per_s(stage, daemon, jobs, big):

@@ -6,7 +6,7 @@ stand closer than beginnings. What is promised is promised of the beginnings; wh
 import os
 import time
 
-from harness import procs
+from harness.begun import Begun, excess
 from harness.http import Receiver
 from harness.paths import SOURCE
 from stage import cpu_of, lines_of, percentile, statements
@@ -25,15 +25,6 @@ class Far(Receiver):
         return found
 
 
-def excess(times, rate, burst):
-    """How many units the times go beyond rate * time + burst in the worst of all intervals: 0 = never."""
-    tokens, last, worst = float(burst), None, 0.0
-    for at in sorted(times):
-        tokens = min(burst, tokens + (at - last) * rate) - 1 if last is not None else tokens - 1
-        last, worst = at, max(worst, -tokens)
-    return worst
-
-
 def most_in(times, seconds):
     times, most, first = sorted(times), 0, 0
     for last, at in enumerate(times):
@@ -43,20 +34,14 @@ def most_in(times, seconds):
     return most
 
 
-def watch_begun(stage, daemon, path):
-    segment = "/" + os.path.basename(next(iter(daemon.segments)))
-    with open(path, "w", encoding="ascii") as out:
-        return procs.spawn([stage.program("begun"), segment], stdout=out)
-
-
 def texts_of(stage):
     """{id: text} of what is to be delivered."""
-    return dict(stage.db.sql("SELECT id::text, payload->>'text' FROM jobq.jobs_live"))
+    return dict(stage.db.sql("SELECT id, payload->>'text' FROM jobq.jobs_live"))
 
 
-def beginnings(paths, texts):
+def beginnings(watches, texts):
     """{text: monotonic seconds} over all nodes."""
-    return {texts[job]: int(ns) / 1e9 for path in paths for job, ns in lines_of(path) if job in texts}
+    return {texts[job]: at for watch in watches for job, at in watch.marks() if job in texts}
 
 
 def of(times, name):
@@ -97,9 +82,8 @@ def limits(stage):
     stage.db.sql("INSERT INTO jobq.tenant_limits (tenant_id, queue, rate_limit) VALUES ('a', 'tenant50', '50/s'), ('a', 'tenant10', '10/s')")
     stage.db.sql("INSERT INTO jobq.tiers (tier, queue, rate_limit) VALUES ('default', 'tier', '50/s')")
     texts = texts_of(stage)
-    marks = os.path.join(stage.dir, "begun")
     daemon = stage.daemon({name: {**keys, **({"rate_limit": "50/s"} if name == "queue" else {})} for name in rates}).start()
-    watch = watch_begun(stage, daemon, marks)
+    watch = Begun(daemon)
     try:
         asked = statements(stage)
         cpu, begin = cpu_of(daemon), time.monotonic()
@@ -112,9 +96,9 @@ def limits(stage):
         bears = daemon.queue_status("queue")["rate"]["effective_per_s"]
     finally:
         daemon.cleanup()
-        procs.end(watch)
+        watch.stop()
         far.stop()
-    begun, arrived = beginnings([marks], texts), far.arrivals()
+    begun, arrived = beginnings([watch], texts), far.arrivals()
     print(f"limits, {seconds} s under backlog, four queues of 3 workers, requests of 20 ms, 5% of them 2 s:", flush=True)
     for name, (rate, burst) in rates.items():
         judge(f"{name} {rate}/s", of(begun, name), of(arrived, name), rate, burst, until, 1, 97)
@@ -134,11 +118,11 @@ def limits_nodes(stage):
         stage.db.sql(PAYLOAD, [name, "a", f"{name}:0", (seconds + 20) * 50])
     stage.db.sql("INSERT INTO jobq.tenant_limits (tenant_id, queue, rate_limit) VALUES ('a', 'tenant', '50/s')")
     texts = texts_of(stage)
-    marks, daemons, watches = [os.path.join(stage.dir, f"begun{n}") for n in range(3)], [], []
+    daemons, watches = [], []
     try:
-        for mark in marks:
+        for _ in range(3):
             daemons.append(stage.daemon({"queue": {**keys, "rate_limit": "50/s"}, "tenant": keys}).start())
-            watches.append(watch_begun(stage, daemons[-1], mark))
+            watches.append(Begun(daemons[-1]))
         asked, begin = statements(stage), time.monotonic()
         time.sleep(seconds)
         until = time.monotonic()
@@ -149,12 +133,12 @@ def limits_nodes(stage):
         for daemon in daemons:
             daemon.cleanup()
         for watch in watches:
-            procs.end(watch)
+            watch.stop()
         far.stop()
-    begun, arrived = beginnings(marks, texts), far.arrivals()
+    begun, arrived = beginnings(watches, texts), far.arrivals()
     print(f"limits over three nodes, {seconds} s under backlog, {settle} s after the third had come:", flush=True)
     for name, (rate, burst) in rates.items():
         judge(f"{name} {rate}/s", of(begun, name), of(arrived, name), rate, burst, until, begin - min(of(begun, name)) + settle, 90)
     way(begun, arrived)
-    shares = [len(lines_of(path)) for path in marks]
+    shares = [len(watch.marks()) for watch in watches]
     print(f"  jobs of each node {shares}; {asked:.1f} statements/s of all three for 100 jobs/s", flush=True)

@@ -17,6 +17,6 @@ clean_up() {
 trap 'exit 130' INT TERM HUP
 trap clean_up EXIT
 mkdir "$dir/bin" && cp -R "$root/tests" "$dir/tests" && mkdir "$dir/contrib" && cp -R "$root/contrib/quickstart" "$dir/contrib/" &&
-	cp "$build"/jobqd "$build"/jobqctl "$build"/bench_* "$dir/bin/" && cp "$build/tests/bench/simulate" "$dir/bin/bench_simulate" && chmod -R a+rX "$dir/bin" "$dir/tests" "$dir/contrib" || exit 1
+	cp "$build"/jobqd "$build"/jobqctl "$build"/bench_* "$build"/begun "$dir/bin/" && cp "$build/tests/bench/simulate" "$dir/bin/bench_simulate" && chmod -R a+rX "$dir/bin" "$dir/tests" "$dir/contrib" || exit 1
 [ "$(id -u)" -ne 0 ] || chown -R "$(private_user)" "$dir"
 (private_run "$dir" env JOBQ_TEST_DIR="$dir" PYTHONDONTWRITEBYTECODE=1 LC_ALL=C.UTF-8 python3 "$dir/tests/bench/bench.py" "$dir/bin" "$@")

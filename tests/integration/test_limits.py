@@ -1,7 +1,8 @@
-"""Limits, weights and the standing of tenants, judged at the receiver: queue, tier and tenant, rate and concurrency."""
+"""Limits, weights and the standing of tenants: queue, tier and tenant, rate and concurrency. Rates are judged by when jobs began, concurrency and
+shares at the receiver."""
 import os
 
-from checker import most_in_a_second
+from harness.begun import within
 from harness.wait import wait_until
 
 
@@ -13,61 +14,57 @@ def of(effects, *tenants):
     return [e for e in effects if e["text"].split(":")[0] in tenants]
 
 
-def most(rate):
-    """What one second at the receiver may hold: the rate, its burst of 0.1 s, and 0.1 s for the ways there, which differ."""
-    return rate + max(1, rate // 10) + max(1, rate // 10)
-
-
 def why(d, db, tenant):
     job = db.one("SELECT max(id) FROM jobq.jobs_live WHERE tenant_id = %s", (tenant,))
     return [r["code"] for r in d.json("why", str(job))["reasons"]]
 
 
-def test_a_tenant_at_its_limit_holds_back_nobody(daemon, db, receiver):
+def test_a_tenant_at_its_limit_holds_back_nobody(daemon, db, receiver, begun):
     """One tenant may send 20/s and has a backlog; the others' jobs do not wait for it, and it uses what it has."""
     enqueue(db, "slow", 150)
     d = daemon(db, {"sms": {**receiver.queue_keys(), "workers": 3}})
     db.sql("INSERT INTO jobq.tenant_limits (tenant_id, queue, rate_limit) VALUES ('slow', 'sms', '20/s')")
-    d.start()
+    watch = begun(d.start())
     wait_until(lambda: len(receiver.effects()) > 20, "the slow tenant's messages")
     wait_until(lambda: why(d, db, "slow") == ["rate_tenant"], "the reason")
     enqueue(db, "quick", 300)
     wait_until(lambda: len(of(receiver.effects(), "quick")) == 300, "the others' messages")
     assert len(of(receiver.effects(), "slow")) < 150
-    db.settle("sms", 20)
+    db.settle("sms")
     slow = of(receiver.effects(), "slow")
-    assert most_in_a_second(slow) <= most(20)
+    within(db, [watch], slow, 20)
     span = slow[-1]["m"] - slow[0]["m"]
     assert 148 / span > 14, f"{148 / span:.1f}/s of 20/s"
     assert db.one("SELECT max(retry_count) FROM jobq.jobs") == 0
 
 
-def test_the_database_is_not_asked_for_what_may_not_go(daemon, db, receiver):
+def test_the_database_is_not_asked_for_what_may_not_go(daemon, db, receiver, begun):
     """A limited tenant's backlog is claimed as it may be sent, neither before nor again and again."""
     enqueue(db, "slow", 60)
     d = daemon(db, {"sms": {**receiver.queue_keys(), "workers": 2, "tenant_rate_limit": "10/s"}})
-    d.start()
+    watch = begun(d.start())
     wait_until(lambda: len(receiver.effects()) >= 30, "deliveries")
     claimed = db.one("SELECT count(*) FROM jobq.jobs_live WHERE status <> 'pending'")
     assert claimed <= 4, f"{claimed} jobs claimed ahead of a limit of 10/s"
-    db.settle("sms", 20)
-    assert most_in_a_second(receiver.effects()) <= most(10)
+    db.settle("sms")
+    within(db, [watch], receiver.effects(), 10)
 
 
-def test_a_tier_shares_one_limit(daemon, db, receiver):
+def test_a_tier_shares_one_limit(daemon, db, receiver, begun):
     """Three tenants of a tier send 30/s together, each of them some; one of another tier is not held back."""
     db.sql("INSERT INTO jobq.tiers (tier, queue, rate_limit) VALUES ('free', '*', '30/s')")
     db.sql("INSERT INTO jobq.tenants (id, tier) VALUES ('f1', 'free'), ('f2', 'free'), ('f3', 'free'), ('paid', 'gold')")
     for tenant in ("f1", "f2", "f3", "paid"):
         enqueue(db, tenant, 60)
     d = daemon(db, {"sms": {**receiver.queue_keys(), "workers": 3}}).start()
+    watch = begun(d)
     wait_until(lambda: len(of(receiver.effects(), "paid")) == 60, "the other tier's messages")
     wait_until(lambda: len(receiver.effects()) > 100, "the tier's messages")
     wait_until(lambda: why(d, db, "f1") == ["rate_tier"], "the reason")
     free = of(receiver.effects(), "f1", "f2", "f3")
     assert all(len(of(free, t)) > 0 for t in ("f1", "f2", "f3"))
-    db.settle("sms", 20)
-    assert most_in_a_second(of(receiver.effects(), "f1", "f2", "f3")) <= most(30)
+    db.settle("sms")
+    within(db, [watch], of(receiver.effects(), "f1", "f2", "f3"), 30)
 
 
 def test_concurrency_of_a_tenant(daemon, db, receiver):
@@ -123,17 +120,19 @@ def _one_more(db):
     return job
 
 
-def test_limits_survive_the_dispatcher(daemon, db, receiver):
+def test_limits_survive_the_dispatcher(daemon, db, receiver, begun):
     """A dispatcher that is killed, and one that starts, give no tenant a fresh bucket; nor does a change of another's limit."""
     enqueue(db, "slow", 120)
     d = daemon(db, {"sms": {**receiver.queue_keys(), "workers": 3, "tenant_rate_limit": "20/s", "on_uncertain": "retry"}}).start()
+    watch = begun(d)
     for _ in range(2):
         before = len(receiver.effects())
         wait_until(lambda: len(receiver.effects()) > before + 25, "deliveries")
         os.kill(d.pid("dispatcher"), 9)
     db.sql("INSERT INTO jobq.tenant_limits (tenant_id, queue, rate_limit) VALUES ('else', '*', '1/h')")
     db.settle("sms", 30)
-    assert most_in_a_second(receiver.attempts()) <= most(20) and len({e["text"] for e in receiver.effects()}) == 120
+    within(db, [watch], receiver.attempts(), 20)
+    assert len({e["text"] for e in receiver.effects()}) == 120
 
 
 def test_a_changed_limit_holds_at_once(daemon, db, receiver):
@@ -159,25 +158,27 @@ def test_weights_share_a_limited_queue(daemon, db, receiver):
     assert 130 <= heavy <= 170, f"{heavy} of 200"
 
 
-def test_segments_are_counted(daemon, db, receiver):
+def test_segments_are_counted(daemon, db, receiver, begun):
     """rate_unit = segments: a text of three segments takes three tokens."""
     db.enqueue_many([{"queue": "sms", "tenant_id": "t", "payload": {"to": f"+35840{n:07d}", "text": f"{n:03d}" + "x" * 400}} for n in range(40)])
-    daemon(db, {"sms": {**receiver.queue_keys(), "rate_limit": "60/s", "rate_unit": "segments"}}).start()
-    db.settle("sms", 20)
-    assert len(receiver.effects()) == 40 and most_in_a_second(receiver.effects()) <= most(20)
+    watch = begun(daemon(db, {"sms": {**receiver.queue_keys(), "rate_limit": "60/s", "rate_unit": "segments"}}).start())
+    db.settle("sms")
+    within(db, [watch], receiver.effects(), 20)
+    assert len(receiver.effects()) == 40
 
 
-def test_nodes_share_a_limit(daemon, db, receiver):
+def test_nodes_share_a_limit(daemon, db, receiver, begun):
     """Three nodes keep 50/s together, each has some of it; when two leave, the third has all of it again."""
     enqueue(db, "t", 1000)
     keys = {**receiver.queue_keys(), "workers": 2, "rate_limit": "50/s", "on_uncertain": "retry"}
     nodes = [daemon(db, {"sms": keys}, node=f"n{i}", lease="3s").start() for i in range(3)]
+    watches = [begun(d) for d in nodes]
     wait_until(lambda: len(receiver.effects()) > 50, "deliveries")
     wait_until(lambda: all(d.queue_status("sms")["completed"] > 30 for d in nodes), "deliveries of every node")
     shared = len(receiver.attempts())
     for d in nodes[1:]:
         d.stop()
     wait_until(lambda: len(receiver.attempts()) > shared + 250, "deliveries of the node that is left", 60)
-    assert most_in_a_second(receiver.attempts()) <= most(50)
+    within(db, watches, receiver.attempts(), 50)
     alone = receiver.attempts()[-150:]
     assert 150 / (alone[-1]["m"] - alone[0]["m"]) > 35

@@ -52,6 +52,18 @@ START_TEST(room_is_respected)
 }
 END_TEST
 
+START_TEST(any_name_can_be_quoted)
+{
+	struct buf sql = {0};
+
+	ident_quote(&sql, "a\"; DROP TABLE b --");
+	ident_quoten(&sql, "\"\"x", 2);
+	ident_quote(&sql, "");
+	ck_assert_str_eq(buf_str(&sql), "\"a\"\"; DROP TABLE b --\"" "\"\"\"\"\"\"" "\"\"");
+	buf_free(&sql);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ident");
@@ -62,6 +74,7 @@ int main(void)
 	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, a_name_is_quoted_or_refused, 0, sizeof cases / sizeof cases[0]);
 	tcase_add_test(tc, room_is_respected);
+	tcase_add_test(tc, any_name_can_be_quoted);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

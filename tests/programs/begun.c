@@ -1,5 +1,5 @@
 /*
- * bench/begun.c: prints when each job began in a worker, from jobqd's shared memory.
+ * programs/begun.c: prints when each job began in a worker, from jobqd's shared memory.
  *
  * usage: begun SEGMENT (as /jobq-0123...). Runs until TERM; attaches read-only. One line a job: id, begin mark (monotonic ns: the moment
  * when its limits were taken, just before its effect). Entries of a slot's table keep what they said until they are used again, a thousand jobs
