@@ -234,6 +234,7 @@ struct dispatcher {
 	struct job_list adopted; /* ASSIGNED to a worker that has not said hello yet */
 	struct job_list fates;   /* ENDED, not yet in a round */
 	size_t fates_count, fates_bytes;
+	int64_t unwritten_since_ns; /* when the first of them came, or the last round ended */
 	int64_t complete_not_before_ns; /* after a failed statement */
 	struct round round;
 	struct buf dead_claims;  /* tokens (int64) of claims without jobs, to be deleted */
@@ -340,6 +341,7 @@ void outcome_decided(struct dispatcher *d, struct job *job, bool excused); /* wa
 /* complete.c */
 void complete_add(struct dispatcher *d, struct job *job); /* job is ENDED and its fate is set */
 void complete_pump(struct dispatcher *d);
+int64_t complete_when_ns(const struct dispatcher *d); /* mono: when the next round may begin; INT64_MAX: not before something else has happened */
 bool complete_idle(const struct dispatcher *d);
 /* sweep.c */
 void sweep_second(struct dispatcher *d);              /* lost nodes, lost replies */

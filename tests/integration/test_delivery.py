@@ -35,7 +35,7 @@ def test_plain_insert_and_copy(daemon, db):
 def test_sleep_result_and_progress(daemon, db):
     """A handler's result and progress reach the row."""
     daemon(db, {"sleep": {}}).start()
-    job = db.enqueue("sleep", {"sleep": "1s", "progress": [40, {"percent": 80, "note": "page 4"}], "result": {"rows": 7}})
+    job = db.enqueue("sleep", {"sleep": "3s", "progress": [40, {"percent": 80, "note": "page 4"}], "result": {"rows": 7}})
     seen = wait_until(lambda: db.sql("SELECT status, progress, progress_note FROM jobq.status(%s) WHERE progress >= 40", [job]), "progress of the job")
     assert seen[0][0] == "running"
     assert db.wait_job(job, "completed")["result"] == {"rows": 7}
