@@ -76,11 +76,11 @@ void complete_add(struct dispatcher *d, struct job *job)
 /* ---- after the commit ---- */
 
 /* Counted when it is committed, not when it is known. */
-static void count_end(const struct job *job)
+static void count_end(const struct job *job, int64_t now_ns)
 {
 	static const enum shm_counter counter[] = {COUNTER_completed, COUNTER_failed, COUNTER_cancelled};
 	if (job->queue && (job->fate == FATE_FINISH || job->fate == FATE_VERIFY))
-		counts_ended(job->queue, counter[job->end]);
+		counts_ended(job->queue, counter[job->end], now_ns);
 }
 
 static void settle(struct dispatcher *d, struct job *job, int64_t run_at_us)
@@ -138,6 +138,7 @@ static void verify_answer(void *arg, const struct pg_result *result)
 	struct call *call = arg;
 	struct dispatcher *d = call->d;
 	if (result->status == PG_OK) {
+		int64_t now = clock_mono_ns();
 		int rows = PQntuples(result->res);
 		for (size_t i = 0; i < call->n; i++) {
 			struct job *job = call->jobs[i];
@@ -161,7 +162,7 @@ static void verify_answer(void *arg, const struct pg_result *result)
 			if (!there && !presumed)
 				log_warn("job %lld: ownership lost, its outcome is void", (long long)job->id);
 			if ((there && !again) || presumed)
-				count_end(job);
+				count_end(job, now);
 			job->fate = FATE_VERIFY;
 			settle(d, job, 0);
 		}
@@ -183,14 +184,14 @@ static struct job **find_call_job(struct call *call, int64_t id)
 	return low < call->n && call->jobs[low]->id == id ? &call->jobs[low] : NULL;
 }
 
-enum written { MISSING, WRITTEN, BUSY };
+enum written { MISSING, WRITTEN, LATER };
 
 /* What became of a tied job. One that waits again has been served as if it went back. */
 static enum written read_tied(struct job *job, const PGresult *res, int row)
 {
 	if (pg_get_bool(res, row, TIED_BUSY)) {
 		job->busy_until_ns = clock_mono_ns() + BUSY_NS;
-		return BUSY;
+		return LATER;
 	}
 	if (pg_get_isnull(res, row, TIED_AGAIN_AT))
 		return WRITTEN;
@@ -201,13 +202,24 @@ static enum written read_tied(struct job *job, const PGresult *res, int row)
 	return WRITTEN;
 }
 
-/* The statement returned the ids it wrote; the others are looked for. A busy one stays in the round, and goes back to the
- * fates with it. call->jobs is sorted by id. */
+/* Its row is not where the claim left it (progress was written, or the table): it is written once more, found by its id. */
+static bool has_moved(const struct call *call, struct job *job)
+{
+	bool by_place = call->kind == KIND_DELETE || call->kind == KIND_MOVE_DONE || call->kind == KIND_MOVE;
+	if (!by_place || job->place == PG_NO_TID)
+		return false;
+	job->place = PG_NO_TID;
+	return true;
+}
+
+/* The statement returned the ids it wrote; the others are looked for. One that is to be written later stays in the round, and goes
+ * back to the fates with it. call->jobs is sorted by id. */
 static void settle_written(struct call *call, const PGresult *res)
 {
 	struct dispatcher *d = call->d;
 	struct call *missing = xmalloc(sizeof *missing + call->n * sizeof missing->jobs[0]);
 	enum written *written = xcalloc(call->n, sizeof *written);
+	int64_t now = clock_mono_ns();
 	*missing = (struct call){.d = d, .kind = KIND_VERIFY};
 	for (int i = 0; i < PQntuples(res); i++) {
 		struct job **at = find_call_job(call, pg_get_int8(res, i, 0));
@@ -218,11 +230,13 @@ static void settle_written(struct call *call, const PGresult *res)
 			(*at)->run_at_us = pg_get_timestamp_us(res, i, 1);
 	}
 	for (size_t i = 0; i < call->n; i++) {
+		if (written[i] == MISSING && has_moved(call, call->jobs[i]))
+			written[i] = LATER;
 		if (written[i] == MISSING)
 			missing->jobs[missing->n++] = call->jobs[i];
 		if (written[i] != WRITTEN)
 			continue;
-		count_end(call->jobs[i]);
+		count_end(call->jobs[i], now);
 		settle(d, call->jobs[i], call->jobs[i]->run_at_us);
 	}
 	free(written);
