@@ -256,6 +256,11 @@ unit_email_SOURCES = tests/unit/test_email.c
 unit_email_CFLAGS = $(UNIT_CFLAGS)
 unit_email_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 
+check_PROGRAMS += unit_smtp
+unit_smtp_SOURCES = tests/unit/test_smtp.c
+unit_smtp_CFLAGS = $(UNIT_CFLAGS)
+unit_smtp_LDADD = libhandlers.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
+
 check_PROGRAMS += unit_import
 unit_import_SOURCES = tests/unit/test_import.c
 unit_import_CFLAGS = $(UNIT_CFLAGS)

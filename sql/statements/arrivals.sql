@@ -7,3 +7,4 @@ SELECT queue, coalesce(tenant_id, ''), coalesce(priority, 5::smallint),
        count(*) FILTER (WHERE status = 'pending' AND id > $2::int8), max(id)
   FROM (SELECT queue, tenant_id, priority, run_at, created_at, status, id FROM jobq.jobs_live WHERE id > $1::int8 ORDER BY id OFFSET 0) j
  GROUP BY 1, 2, 3
+ ORDER BY min(coalesce(run_at, created_at)) DESC, min(id) DESC

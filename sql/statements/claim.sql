@@ -18,7 +18,7 @@ WITH token AS MATERIALIZED (
      AND EXISTS (SELECT FROM jobq.nodes WHERE incarnation = $2::int8)
   RETURNING claim_token, id, coalesce(tenant_id, '') AS tenant_id, coalesce(priority, 5::smallint) AS priority, type, user_id, payload, coalesce(run_at, created_at) AS run_at, created_at, deadline, retry_count, max_retries, crashes, result,
             CASE WHEN unique_key IS NOT NULL THEN coalesce((SELECT r.ended_token FROM jobq.replacements r WHERE r.id = jobs_live.id), 0)
-                 WHEN notify_channel IS NOT NULL THEN 0 END AS tied
+                 WHEN notify_channel IS NOT NULL THEN 0 END AS tied, ctid AS place
 ), noted AS (
   INSERT INTO jobq.claims (token, incarnation, ids)
   SELECT (SELECT token FROM token), $2::int8, array_agg(id) FROM claimed HAVING count(*) > 0

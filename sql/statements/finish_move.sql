@@ -1,10 +1,12 @@
 -- complete.c: finished in any way, moved to their history leaf
--- $1 ids (ascending)  $2 tokens  $3 expire_on, days since 2000-01-01  $4 batches  $5 statuses  $6 results  $7 errors
+-- $1 ids (ascending)  $2 tokens  $3 places, as in finish_delete  $4 expire_on, days since 2000-01-01  $5 batches
+-- $6 statuses  $7 results  $8 errors
 WITH gone AS (
   DELETE FROM jobq.jobs_live j
-   USING unnest($1::int8[], $2::int8[], $4::int8[], $5::text[], $6::jsonb[], $7::text[])
-         AS d (id, token, batch, end_status, end_result, end_error)
-   WHERE j.id = d.id AND j.claim_token = d.token
+   USING unnest($1::int8[], $2::int8[], $3::tid[], $5::int8[], $6::text[], $7::jsonb[], $8::text[])
+         AS d (id, token, place, batch, end_status, end_result, end_error)
+   WHERE j.ctid = coalesce(d.place, (SELECT k.ctid FROM jobq.jobs_live k WHERE k.id = d.id))
+     AND j.id = d.id AND j.claim_token = d.token
   RETURNING j.*, d.batch, d.end_status, d.end_result, d.end_error
 )
 INSERT INTO jobq.%LEAF% (id, queue, type, tenant_id, user_id, priority, status, payload, result, progress, progress_note, retry_count,
@@ -13,6 +15,6 @@ INSERT INTO jobq.%LEAF% (id, queue, type, tenant_id, user_id, priority, status, 
 SELECT id, queue, type, tenant_id, user_id, priority, end_status, payload,
        CASE WHEN end_status = 'completed' THEN end_result ELSE coalesce(end_result, result) END, progress, progress_note, retry_count,
        max_retries, coalesce(end_error, error_message), unique_key, run_at, deadline, notify_channel, created_at, started_at, now(),
-       claim_token, claimed_by, batch, crashes, date '2000-01-01' + $3::int4
+       claim_token, claimed_by, batch, crashes, date '2000-01-01' + $4::int4
   FROM gone
 RETURNING id

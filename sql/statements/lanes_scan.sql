@@ -10,7 +10,8 @@ WITH RECURSIVE lane AS (
 )
 SELECT lane.queue, lane.tenant, lane.priority, head.due
   FROM lane LEFT JOIN LATERAL (
-    SELECT coalesce(j.run_at, j.created_at) AS due FROM jobq.jobs_live j
+    SELECT coalesce(j.run_at, j.created_at) AS due, j.id FROM jobq.jobs_live j
      WHERE j.queue = lane.queue AND coalesce(j.tenant_id, '') = lane.tenant AND coalesce(j.priority, 5::smallint) = lane.priority
        AND j.status = 'pending'
      ORDER BY coalesce(j.run_at, j.created_at), j.id LIMIT 1) AS head ON true
+ ORDER BY head.due DESC, head.id DESC

@@ -34,7 +34,7 @@ struct claim_call {
 };
 
 enum { COL_TOKEN, COL_ID, COL_TENANT, COL_PRIORITY, COL_TYPE, COL_USER, COL_PAYLOAD, COL_RUN_AT, COL_CREATED, COL_DEADLINE,
-       COL_RETRIES, COL_MAX_RETRIES, COL_CRASHES, COL_RESULT, COL_TIED };
+       COL_RETRIES, COL_MAX_RETRIES, COL_CRASHES, COL_RESULT, COL_TIED, COL_PLACE };
 
 /* ---- how much ---- */
 
@@ -85,6 +85,7 @@ void claim_read_row(const PGresult *res, int i, struct job_row *row)
 	row->prior = pg_get_jsonb(res, i, COL_RESULT, &row->prior_len);
 	row->tied = !pg_get_isnull(res, i, COL_TIED);
 	row->run = pg_get_int8(res, i, COL_TIED);
+	row->place = pg_get_tid(res, i, COL_PLACE);
 }
 
 /* The rows come in the order of their place on disk; the buffer wants them by lane and age. */
@@ -98,19 +99,23 @@ static int older_first(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-/* What each lane of the claim got, told to the backlog. */
+struct got { /* what a lane of the claim got */
+	int64_t rows, last_us, last_id;
+};
+
+/* What each lane of the claim got, told to the backlog. The jobs are in the order of each lane. */
 static void tell_backlog(struct claim_call *call, struct job *const *jobs, size_t n, int64_t now_us)
 {
+	struct backlog *backlog = &call->queue->backlog;
+	struct got got[BACKLOG_ASKS] = {{0}};
+	for (size_t i = 0; i < n; i++) {
+		const struct lane *lane = backlog_find(backlog, jobs[i]->tenant, jobs[i]->item.priority);
+		if (lane && lane->claiming)
+			got[lane->ask] = (struct got){got[lane->ask].rows + 1, jobs[i]->run_at_us, jobs[i]->id};
+	}
 	for (size_t i = 0; i < call->nasks; i++) {
-		const struct lane *lane = call->asks[i].lane;
-		int64_t got = 0, last_us = BACKLOG_START, last_id = BACKLOG_START;
-		for (size_t j = 0; j < n; j++)
-			if (jobs[j]->item.priority == lane->priority && strcmp(jobs[j]->tenant, lane->tenant->name) == 0) {
-				got++;
-				last_us = jobs[j]->run_at_us;
-				last_id = jobs[j]->id;
-			}
-		backlog_claimed(&call->queue->backlog, &call->asks[i], got, last_us, last_id, now_us);
+		bool none = got[i].rows == 0;
+		backlog_claimed(backlog, &call->asks[i], got[i].rows, none ? BACKLOG_START : got[i].last_us, none ? BACKLOG_START : got[i].last_id, now_us);
 	}
 }
 
@@ -125,14 +130,15 @@ static void take_rows(struct claim_call *call, const PGresult *res)
 {
 	struct dispatcher *d = call->d;
 	size_t n = (size_t)PQntuples(res);
+	int64_t now_ns = clock_mono_ns();
 	struct job **jobs = xcalloc(n + 1, sizeof *jobs);
 	for (size_t i = 0; i < n; i++) {
 		struct job_row row;
 		claim_read_row(res, (int)i, &row);
 		jobs[i] = job_new(d, call->queue, &row);
-		limit_claimed(jobs[i], call->limited);
+		limit_claimed(jobs[i], call->limited, now_ns);
 	}
-	int64_t now_ns = clock_mono_ns();
+	now_ns = clock_mono_ns();
 	qsort(jobs, n, sizeof *jobs, older_first);
 	tell_backlog(call, jobs, n, dispatcher_db_now_us(d));
 	for (size_t i = 0; i < n; i++)

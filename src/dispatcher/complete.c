@@ -2,10 +2,11 @@
  * dispatcher/complete.c: writes the fates of jobs, many in one statement, and tells the workers once they are committed.
  *
  * Runs in the dispatcher. Owns d->fates, d->round and the knowledge of history leaves. One round of statements is under way
- * at a time; what arrives meanwhile goes in the next. Rows are locked in id order. Every statement joins (id, token)
- * pairs: a row that is no longer ours is left alone. After a lost connection the round is written again; pairs that are then not
- * found are looked for in the history before they count as lost. Tied jobs (a unique key, a notify channel) go by statements of their
- * own, which may say that the job waits again with a replacement, or that a producer holds its row: then it is asked for later.
+ * at a time; what arrives meanwhile goes in the next, and a small round waits a moment for more while workers have jobs. Rows are
+ * locked in id order. Every statement joins (id, token) pairs: a row that is no longer ours is left alone. After a lost connection the
+ * round is written again; pairs that are then not found are looked for in the history before they count as lost. Tied jobs (a unique
+ * key, a notify channel) go by statements of their own, which may say that the job waits again with a replacement, or that a producer
+ * holds its row: then it is asked for later.
  */
 #include "config.h"
 
@@ -22,6 +23,8 @@
 #include "dispatcher/write.h"
 
 #define ROUND_MAX 2000
+#define ROUND_WORTH 100          /* a smaller round waits: by 4 rows a statement a row costs PostgreSQL twice as much as by 80 */
+#define ROUND_WAIT_NS (10 * NS_PER_MS)
 #define RETRY_NS (200 * NS_PER_MS)
 #define BUSY_NS (100 * NS_PER_MS) /* a tied job whose row is locked */
 
@@ -62,6 +65,8 @@ void complete_add(struct dispatcher *d, struct job *job)
 {
 	job->state = JOB_ENDED;
 	limit_ended(job);
+	if (TAILQ_EMPTY(&d->fates))
+		d->unwritten_since_ns = clock_mono_ns();
 	TAILQ_INSERT_TAIL(&d->fates, job, link);
 	d->fates_count++;
 	d->fates_bytes += bytes_of(job);
@@ -71,11 +76,11 @@ void complete_add(struct dispatcher *d, struct job *job)
 /* ---- after the commit ---- */
 
 /* Counted when it is committed, not when it is known. */
-static void count_end(const struct job *job)
+static void count_end(const struct job *job, int64_t now_ns)
 {
 	static const enum shm_counter counter[] = {COUNTER_completed, COUNTER_failed, COUNTER_cancelled};
 	if (job->queue && (job->fate == FATE_FINISH || job->fate == FATE_VERIFY))
-		counts_ended(job->queue, counter[job->end]);
+		counts_ended(job->queue, counter[job->end], now_ns);
 }
 
 static void settle(struct dispatcher *d, struct job *job, int64_t run_at_us)
@@ -106,6 +111,8 @@ static void round_step_done(struct dispatcher *d)
 		d->fates_count++;
 		d->fates_bytes += bytes_of(job);
 	}
+	if (TAILQ_EMPTY(&d->fates))
+		d->unwritten_since_ns = clock_mono_ns(); /* of claims that have ended with it */
 	if (FAULT(before_ack))
 		log_warn("fault point before_ack");
 	workers_send_acks(d);
@@ -131,6 +138,7 @@ static void verify_answer(void *arg, const struct pg_result *result)
 	struct call *call = arg;
 	struct dispatcher *d = call->d;
 	if (result->status == PG_OK) {
+		int64_t now = clock_mono_ns();
 		int rows = PQntuples(result->res);
 		for (size_t i = 0; i < call->n; i++) {
 			struct job *job = call->jobs[i];
@@ -154,7 +162,7 @@ static void verify_answer(void *arg, const struct pg_result *result)
 			if (!there && !presumed)
 				log_warn("job %lld: ownership lost, its outcome is void", (long long)job->id);
 			if ((there && !again) || presumed)
-				count_end(job);
+				count_end(job, now);
 			job->fate = FATE_VERIFY;
 			settle(d, job, 0);
 		}
@@ -176,14 +184,14 @@ static struct job **find_call_job(struct call *call, int64_t id)
 	return low < call->n && call->jobs[low]->id == id ? &call->jobs[low] : NULL;
 }
 
-enum written { MISSING, WRITTEN, BUSY };
+enum written { MISSING, WRITTEN, LATER };
 
 /* What became of a tied job. One that waits again has been served as if it went back. */
 static enum written read_tied(struct job *job, const PGresult *res, int row)
 {
 	if (pg_get_bool(res, row, TIED_BUSY)) {
 		job->busy_until_ns = clock_mono_ns() + BUSY_NS;
-		return BUSY;
+		return LATER;
 	}
 	if (pg_get_isnull(res, row, TIED_AGAIN_AT))
 		return WRITTEN;
@@ -194,13 +202,24 @@ static enum written read_tied(struct job *job, const PGresult *res, int row)
 	return WRITTEN;
 }
 
-/* The statement returned the ids it wrote; the others are looked for. A busy one stays in the round, and goes back to the
- * fates with it. call->jobs is sorted by id. */
+/* Its row is not where the claim left it (progress was written, or the table): it is written once more, found by its id. */
+static bool has_moved(const struct call *call, struct job *job)
+{
+	bool by_place = call->kind == KIND_DELETE || call->kind == KIND_MOVE_DONE || call->kind == KIND_MOVE;
+	if (!by_place || job->place == PG_NO_TID)
+		return false;
+	job->place = PG_NO_TID;
+	return true;
+}
+
+/* The statement returned the ids it wrote; the others are looked for. One that is to be written later stays in the round, and goes
+ * back to the fates with it. call->jobs is sorted by id. */
 static void settle_written(struct call *call, const PGresult *res)
 {
 	struct dispatcher *d = call->d;
 	struct call *missing = xmalloc(sizeof *missing + call->n * sizeof missing->jobs[0]);
 	enum written *written = xcalloc(call->n, sizeof *written);
+	int64_t now = clock_mono_ns();
 	*missing = (struct call){.d = d, .kind = KIND_VERIFY};
 	for (int i = 0; i < PQntuples(res); i++) {
 		struct job **at = find_call_job(call, pg_get_int8(res, i, 0));
@@ -211,11 +230,13 @@ static void settle_written(struct call *call, const PGresult *res)
 			(*at)->run_at_us = pg_get_timestamp_us(res, i, 1);
 	}
 	for (size_t i = 0; i < call->n; i++) {
+		if (written[i] == MISSING && has_moved(call, call->jobs[i]))
+			written[i] = LATER;
 		if (written[i] == MISSING)
 			missing->jobs[missing->n++] = call->jobs[i];
 		if (written[i] != WRITTEN)
 			continue;
-		count_end(call->jobs[i]);
+		count_end(call->jobs[i], now);
 		settle(d, call->jobs[i], call->jobs[i]->run_at_us);
 	}
 	free(written);
@@ -337,10 +358,33 @@ static bool lease_lets_us_write(const struct dispatcher *d)
 	return d->lease_ok && d->phase >= PHASE_RECOVER && pg_conn_ready(d->link[DB_ACK]);
 }
 
+static bool nothing_to_write(const struct dispatcher *d)
+{
+	return TAILQ_EMPTY(&d->fates) && d->dead_claims.len == 0;
+}
+
+static bool more_to_come(const struct dispatcher *d)
+{
+	for (size_t i = 0; i < d->nqueues; i++)
+		if (d->queues[i].assigned > 0)
+			return true;
+	return false;
+}
+
+int64_t complete_when_ns(const struct dispatcher *d)
+{
+	if (d->round.active || nothing_to_write(d))
+		return INT64_MAX;
+	if (d->leaving || d->draining || d->fates_count >= ROUND_WORTH || !more_to_come(d))
+		return d->complete_not_before_ns;
+	int64_t when = d->unwritten_since_ns + ROUND_WAIT_NS;
+	return when > d->complete_not_before_ns ? when : d->complete_not_before_ns;
+}
+
 void complete_pump(struct dispatcher *d)
 {
 	struct call *calls[CALLS_MAX];
-	if (d->round.active || clock_mono_ns() < d->complete_not_before_ns || (TAILQ_EMPTY(&d->fates) && d->dead_claims.len == 0) || !lease_lets_us_write(d))
+	if (clock_mono_ns() < complete_when_ns(d) || !lease_lets_us_write(d))
 		return;
 	if (FAULT(before_complete))
 		log_warn("fault point before_complete");

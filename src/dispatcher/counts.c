@@ -30,9 +30,9 @@ static void turn_seconds(struct queue *queue, int64_t second)
 	queue->ended_second = second;
 }
 
-void counts_ended(struct queue *queue, enum shm_counter counter)
+void counts_ended(struct queue *queue, enum shm_counter counter, int64_t now_ns)
 {
-	int64_t second = clock_mono_ns() / NS_PER_S;
+	int64_t second = now_ns / NS_PER_S;
 	if (second != queue->ended_second)
 		turn_seconds(queue, second);
 	queue->ended[second % SECONDS]++;

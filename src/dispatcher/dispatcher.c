@@ -107,8 +107,8 @@ static void set_timer(struct dispatcher *d, int64_t now)
 		wait = sooner(wait, BURY_NS);
 	if (d->phase == PHASE_RUN && d->lease_ok && !d->wake.polling)
 		wait = sooner(wait, d->wake.next_poll_ns - now);
-	if (!TAILQ_EMPTY(&d->fates) && !d->round.active && d->complete_not_before_ns > now)
-		wait = sooner(wait, d->complete_not_before_ns - now);
+	if (complete_when_ns(d) > now) /* not now: something else holds it up, and says when it does no more */
+		wait = sooner(wait, complete_when_ns(d) - now);
 	for (size_t i = 0; i < d->nqueues; i++)
 		wait = queue_wait(d, &d->queues[i], wait);
 	if (slices_next_ns(d) != INT64_MAX)

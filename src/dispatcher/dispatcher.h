@@ -77,6 +77,7 @@ struct claim {                   /* one claim statement's rows */
 struct job {
 	struct buffer_item item;
 	int64_t id, token;
+	int64_t place;           /* of its row, as the claim left it (pg_get_tid); PG_NO_TID: to be looked for by id */
 	struct queue *queue;
 	struct claim *claim;
 	struct worker *worker;   /* ASSIGNED and ENDED: who holds it; NULL when it is gone */
@@ -233,6 +234,7 @@ struct dispatcher {
 	struct job_list adopted; /* ASSIGNED to a worker that has not said hello yet */
 	struct job_list fates;   /* ENDED, not yet in a round */
 	size_t fates_count, fates_bytes;
+	int64_t unwritten_since_ns; /* when the first of them came, or the last round ended */
 	int64_t complete_not_before_ns; /* after a failed statement */
 	struct round round;
 	struct buf dead_claims;  /* tokens (int64) of claims without jobs, to be deleted */
@@ -262,7 +264,7 @@ bool dispatcher_may_claim(const struct dispatcher *d);
 
 /* job.c */
 struct job_row { /* a row as the claim or the recovery returned it */
-	int64_t id, token, run_at_us, created_at_us, deadline_us, run;
+	int64_t id, token, place, run_at_us, created_at_us, deadline_us, run;
 	int priority, retry_count, max_retries, crashes; /* max_retries -1 = the queue's */
 	bool tied;
 	const char *tenant, *type, *user_id, *payload, *prior;
@@ -327,7 +329,7 @@ void workers_bury(struct dispatcher *d);              /* soon after a worker's c
 void workers_ack(struct dispatcher *d, struct worker *worker, int64_t id, int64_t token);
 /* outcome.c */
 struct msg_outcome;
-void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome *m);
+void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome *m, int64_t now_ns);
 void outcome_crashed(struct dispatcher *d, struct job *job, bool sole, bool by_kill); /* begun when its worker died (by SIGKILL) */
 void outcome_ended_unseen(struct dispatcher *d, struct job *job);         /* its outcome died with the worker */
 void outcome_unstarted(struct dispatcher *d, struct job *job);            /* to the buffer, or to the database when leaving */
@@ -339,6 +341,7 @@ void outcome_decided(struct dispatcher *d, struct job *job, bool excused); /* wa
 /* complete.c */
 void complete_add(struct dispatcher *d, struct job *job); /* job is ENDED and its fate is set */
 void complete_pump(struct dispatcher *d);
+int64_t complete_when_ns(const struct dispatcher *d); /* mono: when the next round may begin; INT64_MAX: not before something else has happened */
 bool complete_idle(const struct dispatcher *d);
 /* sweep.c */
 void sweep_second(struct dispatcher *d);              /* lost nodes, lost replies */
@@ -349,7 +352,7 @@ void tick_pause(struct dispatcher *d, const char *queue, const char *tenant, boo
 /* counts.c */
 void counts_second(struct dispatcher *d);
 void counts_publish(struct dispatcher *d);            /* cheap; from the second's timer */
-void counts_ended(struct queue *queue, enum shm_counter counter);
+void counts_ended(struct queue *queue, enum shm_counter counter, int64_t now_ns);
 /* trend.c */
 void trend_second(struct dispatcher *d);              /* what reports are made of; after counts_publish */
 /* upkeep.c */

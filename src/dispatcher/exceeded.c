@@ -75,12 +75,12 @@ static bool is_limited(const struct queue *queue)
 	return queue->conf && queue->shm && atomic_load_explicit(&queue->shm->limit.interval_ns, memory_order_relaxed) > 0;
 }
 
-void exceeded_sent(struct queue *queue, const char *tenant, int64_t units)
+void exceeded_sent(struct queue *queue, const char *tenant, int64_t units, int64_t now_ns)
 {
 	counter_add(queue, COUNTER_sent, (uint64_t)units);
 	if (!queue->exceeded || !is_limited(queue))
 		return;
-	turn_second(queue->exceeded, clock_mono_ns() / NS_PER_S);
+	turn_second(queue->exceeded, now_ns / NS_PER_S);
 	use_of(queue->exceeded, tenant)->sent += units;
 }
 

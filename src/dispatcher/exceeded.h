@@ -34,7 +34,7 @@ void exceeded_start(struct dispatcher *d);      /* queues are there */
 void exceeded_stop(struct dispatcher *d);
 void exceeded_look(struct dispatcher *d);       /* a few times a second: are buckets full, and jobs waiting? */
 void exceeded_second(struct dispatcher *d);     /* saves what has changed */
-void exceeded_sent(struct queue *queue, const char *tenant, int64_t units); /* a begun job took these from the queue's limit */
+void exceeded_sent(struct queue *queue, const char *tenant, int64_t units, int64_t now_ns); /* a begun job took these from the queue's limit */
 
 /* exceeded_own.c: its own limit, or its tier's, did not let the tenant claim: noted if it has due jobs and a rate is what it waits for. */
 void exceeded_own(struct queue *queue, const char *tenant);

@@ -49,12 +49,12 @@ static const char *keep(char **at, const char *text, size_t len, uint32_t *out_l
 	return start;
 }
 
-/* A time of the database on this machine's monotonic clock; a time too far away to say is as good as 30 years away. */
+/* A time of the database on this machine's monotonic clock; one too far away to say is as good as 30 years away. */
 static int64_t mono_of(const struct dispatcher *d, int64_t db_us)
 {
 	const int64_t far = INT64_C(30) * 365 * 86400 * US_PER_S;
-	int64_t now_us = dispatcher_db_now_us(d), ahead = db_us > now_us + far ? far : db_us < now_us - far ? -far : db_us - now_us;
-	return clock_mono_ns() + ahead * NS_PER_US;
+	int64_t zero_us = d->db_offset_us + d->real_minus_mono_us; /* the database's time when our clock was at zero */
+	return (db_us > zero_us + far ? far : db_us < zero_us - far ? -far : db_us - zero_us) * NS_PER_US;
 }
 
 static void copy_numbers(const struct dispatcher *d, struct job *job, const struct job_row *row)
@@ -62,6 +62,7 @@ static void copy_numbers(const struct dispatcher *d, struct job *job, const stru
 	const struct conf_queue *conf = job->queue ? job->queue->conf : NULL;
 	job->id = row->id;
 	job->token = row->token;
+	job->place = row->place;
 	job->run_at_us = row->run_at_us;
 	job->due_us = row->run_at_us > row->created_at_us ? row->run_at_us : row->created_at_us;
 	job->deadline_us = row->deadline_us;

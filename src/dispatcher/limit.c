@@ -126,23 +126,22 @@ static int64_t grant(void *arg, const char *name, int64_t want, int64_t *until_u
 
 /* ---- a job's way ---- */
 
-void limit_claimed(struct job *job, bool reserved)
+void limit_claimed(struct job *job, bool reserved, int64_t now_ns)
 {
-	int64_t now_ns = clock_mono_ns();
 	if (!job->queue->limited)
 		return;
-	if (!reserved)
-		limits_running(&job->queue->limits, job->tenant, now_ns);
 	job->limited = limits_tenant(&job->queue->limits, job->tenant, now_ns);
 	job->reserved = reserved;
+	if (!reserved)
+		limits_running(job->limited);
 }
 
-void limit_begun(struct job *job, int64_t units)
+void limit_begun(struct job *job, int64_t units, int64_t now_ns)
 {
 	if (!job->limited || !job->reserved)
 		return;
 	job->reserved = false;
-	limits_sent(&job->queue->limits, job->tenant, units, clock_mono_ns());
+	limits_sent(&job->queue->limits, job->limited, units, now_ns);
 	slices_taken(job->limited->bucket.slice, units);
 	if (job->limited->tier)
 		slices_taken(job->limited->tier->bucket.slice, units);
@@ -153,11 +152,11 @@ void limit_ended(struct job *job)
 	if (!job->limited)
 		return;
 	struct queue *queue = job->queue;
-	job->limited = NULL;
 	if (job->reserved)
 		limits_unreserve(&queue->limits, job->tenant, 1);
-	else if (limits_ended(&queue->limits, job->tenant))
+	else if (limits_ended(job->limited))
 		backlog_bar_until(&queue->backlog, job->tenant, 0, dispatcher_db_now_us(queue->d));
+	job->limited = NULL;
 	job->reserved = false;
 }
 
@@ -169,8 +168,8 @@ static void adopt(struct queue *queue)
 	HASH_ITER(hh, queue->d->jobs, job, next) {
 		if (job->queue != queue || job->limited || job->state == JOB_ENDED)
 			continue;
-		limits_running(&queue->limits, job->tenant, now_ns);
 		job->limited = limits_tenant(&queue->limits, job->tenant, now_ns);
+		limits_running(job->limited);
 		(void)tenant_synced(queue, job->limited);
 	}
 }

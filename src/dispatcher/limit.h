@@ -21,8 +21,8 @@ void limit_stop(struct queue *queue);
 void limit_reload(struct queue *queue);   /* the roster has changed */
 void limit_queues(struct dispatcher *d);  /* the limits of queues with work are in use: often */
 void limit_second(struct dispatcher *d);  /* forgets who has no jobs */
-void limit_claimed(struct job *job, bool reserved); /* reserved: by the claim; false: limits came into force meanwhile */
-void limit_begun(struct job *job, int64_t units); /* its worker took so much */
+void limit_claimed(struct job *job, bool reserved, int64_t now_ns); /* reserved: by the claim; false: limits came into force meanwhile */
+void limit_begun(struct job *job, int64_t units, int64_t now_ns);   /* its worker took so much */
 void limit_ended(struct job *job);        /* it ended, or goes back to the database; may be called again */
 /* The words of its tenant and its tier, SHM_NO_WORD = none: for its frame. */
 void limit_words(const struct job *job, uint32_t *tenant_word, uint32_t *tier_word);

@@ -165,7 +165,7 @@ static void uncertain(struct dispatcher *d, struct job *job, enum jobq_cause cau
 
 /* ---- what was seen of it ---- */
 
-static void measure(struct dispatcher *d, struct job *job, const struct msg_outcome *m)
+static void measure(struct dispatcher *d, struct job *job, const struct msg_outcome *m, int64_t now_ns)
 {
 	if (m->begun_ns <= 0 || !job->queue || !job->queue->shm)
 		return;
@@ -173,7 +173,7 @@ static void measure(struct dispatcher *d, struct job *job, const struct msg_outc
 	int64_t due_real_us = job->due_us - d->db_offset_us;
 	shm_hist_add(&job->queue->shm->pickup_us, begun_real_us - due_real_us);
 	job->run_ms = (double)(m->ended_ns - m->begun_ns) / (double)NS_PER_MS;
-	exceeded_sent(job->queue, job->tenant, m->units);
+	exceeded_sent(job->queue, job->tenant, m->units, now_ns);
 }
 
 static void log_outcome(struct dispatcher *d, const struct job *job, const char *outcome)
@@ -225,13 +225,13 @@ static void count_error(struct job *job, enum jobq_outcome_kind kind, enum jobq_
 		error_counted(job);
 }
 
-void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome *m)
+void outcome_of(struct dispatcher *d, struct job *job, const struct msg_outcome *m, int64_t now_ns)
 {
 	enum jobq_outcome_kind kind = (enum jobq_outcome_kind)m->outcome;
 	job_unassign(d, job);
-	measure(d, job, m);
+	measure(d, job, m, now_ns);
 	if (m->begun_ns > 0)
-		limit_begun(job, m->units); /* a worker of a connection that broke did not say so */
+		limit_begun(job, m->units, now_ns); /* a worker of a connection that broke did not say so */
 	if (m->begun_ns > 0 && job->queue)
 		slices_taken(job->queue->slice, m->units);
 	if (kind == OUTCOME_UNSTARTED || kind == OUTCOME_CANCELLED) {

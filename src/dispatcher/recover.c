@@ -28,7 +28,7 @@ struct held_at { /* where a job stands in shared memory */
 	UT_hash_handle hh;
 };
 
-enum { COL_QUEUE = 15 }; /* behind the columns of a claim */
+enum { COL_QUEUE = 16 }; /* behind the columns of a claim */
 
 static struct held_at *read_slots(const struct dispatcher *d)
 {

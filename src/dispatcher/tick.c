@@ -130,7 +130,7 @@ static void expired(void *arg, const struct pg_result *result)
 		int64_t n = pg_get_int8(result->res, row, 1);
 		all += n;
 		for (int64_t i = 0; queue && i < n; i++)
-			counts_ended(queue, COUNTER_failed);
+			counts_ended(queue, COUNTER_failed, clock_mono_ns());
 		if (queue)
 			counter_add(queue, COUNTER_errors, (uint64_t)n);
 		if (queue)

@@ -134,6 +134,7 @@ static void on_hello(struct worker *worker, struct rd *body)
 static void on_outcomes(struct worker *worker, struct rd *body)
 {
 	struct dispatcher *d = worker->d;
+	int64_t now = clock_mono_ns();
 	uint32_t n;
 	if (!msg_get_count(body, &n)) {
 		broken(worker, "a frame of outcomes without a count");
@@ -149,12 +150,13 @@ static void on_outcomes(struct worker *worker, struct rd *body)
 		if (!job) /* committed before, or no longer ours: either way it may be forgotten */
 			workers_ack(d, worker, m.id, m.token);
 		else if (job->state == JOB_ASSIGNED && job->worker == worker)
-			outcome_of(d, job, &m);
+			outcome_of(d, job, &m, now);
 	}
 }
 
 static void on_begun(struct worker *worker, struct rd *body)
 {
+	int64_t now = clock_mono_ns();
 	uint32_t n;
 	struct msg_begun m;
 	if (!msg_get_count(body, &n)) {
@@ -164,7 +166,7 @@ static void on_begun(struct worker *worker, struct rd *body)
 	for (uint32_t i = 0; i < n && msg_get_begun(body, &m); i++) {
 		struct job *job = job_find(worker->d, m.id, m.token);
 		if (job && job->state == JOB_ASSIGNED && job->worker == worker)
-			limit_begun(job, m.units);
+			limit_begun(job, m.units, now);
 	}
 }
 

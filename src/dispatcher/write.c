@@ -42,6 +42,14 @@ static void param_results(struct pg_params *p, const struct call *call)
 	pg_array_end(p);
 }
 
+static void param_places(struct pg_params *p, const struct call *call)
+{
+	pg_array_begin(p, PG_TID, call->n);
+	for (size_t i = 0; i < call->n; i++)
+		pg_array_tid(p, call->jobs[i]->place);
+	pg_array_end(p);
+}
+
 static void param_batches(struct pg_params *p, const struct call *call)
 {
 	pg_array_begin(p, PG_INT8, call->n);
@@ -76,12 +84,16 @@ static const struct pg_stmt *params_of(struct pg_params *p, const struct call *c
 {
 	switch (call->kind) {
 	case KIND_DELETE:
+		param_places(p, call);
 		return db_stmt("finish_delete");
 	case KIND_MOVE_DONE:
+		param_places(p, call);
 		pg_param_int4(p, call->expire_on);
 		param_batches(p, call);
 		return leaf_stmt(call->leaf, "finish_move_done");
 	case KIND_MOVE:
+		param_places(p, call);
+		/* fall through */
 	case KIND_FINISH_TIED:
 		pg_param_int4(p, call->expire_on);
 		param_batches(p, call);

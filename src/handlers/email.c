@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "conf/conf.h"
+#include "handlers/email_kept.h"
 #include "handlers/email_mime.h"
 #include "handlers/email_record.h"
 #include "handlers/email_verdict.h"
@@ -33,6 +34,7 @@ struct email {
 	const struct conf_queue *queue;
 	struct smtp *smtp;
 	struct law_pace pace;
+	struct email_kept kept;
 };
 
 struct sending {
@@ -52,6 +54,7 @@ static void email_close(void *state)
 
 	if (e->smtp != NULL)
 		smtp_free(e->smtp);
+	email_kept_free(&e->kept);
 	free(e);
 	email_mime_end();
 }
@@ -77,6 +80,7 @@ static int email_open(const struct jobq_env *env, void **state, char *err, size_
 	struct email *e = xcalloc(1, sizeof *e);
 
 	email_mime_start();
+	email_kept_start(&e->kept);
 	e->queue = env->queue;
 	if (email_from(k->from, err, errlen))
 		e->smtp = smtp_new(env->base, &server, err, errlen);
@@ -266,7 +270,8 @@ static void email_go(void *state, struct jobq_job *job)
 	one->email = e;
 	one->job = job;
 	job->data = one;
-	if (email_message_read(&one->message, job->payload, job->payload_len, e->queue->k.from, err, sizeof err)) {
+	if (email_kept_take(&e->kept, job, &one->message)
+		|| email_message_read(&one->message, job->payload, job->payload_len, e->queue->k.from, err, sizeof err)) {
 		email_begin(one);
 		return;
 	}
@@ -276,14 +281,14 @@ static void email_go(void *state, struct jobq_job *job)
 
 static void email_run(void *state, struct jobq_batch *batch)
 {
-	const struct email *e = state;
+	struct email *e = state;
 	struct email_message m;
 	char err[256];
 
 	for (size_t i = 0; i < batch->count; i++) {
 		struct jobq_job *job = batch->jobs[i];
 		if (email_message_read(&m, job->payload, job->payload_len, e->queue->k.from, err, sizeof err)) {
-			email_message_free(&m);
+			email_kept_put(&e->kept, job, &m);
 			jobq_admit(job, email_go);
 		} else {
 			jobq_end_error(job, OUTCOME_FAIL, -1, "%s", err);

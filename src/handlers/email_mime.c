@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "handlers/smtp_data.h"
 
 void email_mime_start(void)
 {
@@ -166,12 +167,22 @@ static enum email_got email_mime_body(GMimeMessage *message, const struct email_
 
 /* ---- headers ---- */
 
+/* All at once: gmime writes the whole header again whenever its list changes. */
 static void email_mime_addresses(GMimeMessage *message, GMimeAddressType type, const struct email_addresses *list)
 {
-	for (size_t i = 0; i < list->n; i++)
-		g_mime_message_add_mailbox(message, type, list->of[i].name, list->of[i].address);
+	InternetAddressList *all = internet_address_list_new();
+
+	for (size_t i = 0; i < list->n; i++) {
+		InternetAddress *one = internet_address_mailbox_new(list->of[i].name, list->of[i].address);
+		internet_address_list_add(all, one);
+		g_object_unref(one);
+	}
+	if (list->n > 0)
+		internet_address_list_append(g_mime_message_get_addresses(message, type), all);
+	g_object_unref(all);
 }
 
+/* They stand in the message in the order in which they are set here. */
 static void email_mime_headers(GMimeMessage *message, const struct email_message *m, const struct email_stamp *stamp)
 {
 	const struct email_addresses from = {1, (struct email_address *)(uintptr_t)&m->from};
@@ -185,10 +196,10 @@ static void email_mime_headers(GMimeMessage *message, const struct email_message
 	}
 	email_mime_addresses(message, GMIME_ADDRESS_TYPE_FROM, &from);
 	email_mime_addresses(message, GMIME_ADDRESS_TYPE_REPLY_TO, &m->reply_to);
-	email_mime_addresses(message, GMIME_ADDRESS_TYPE_TO, &m->to);
-	email_mime_addresses(message, GMIME_ADDRESS_TYPE_CC, &m->cc);
 	if (m->subject.text != NULL)
 		g_mime_message_set_subject(message, m->subject.text, "utf-8");
+	email_mime_addresses(message, GMIME_ADDRESS_TYPE_TO, &m->to);
+	email_mime_addresses(message, GMIME_ADDRESS_TYPE_CC, &m->cc);
 	g_mime_message_set_message_id(message, stamp->message_id);
 	json_object_foreach(m->headers, name, value)
 		g_mime_object_append_header(GMIME_OBJECT(message), name, json_string_value(value), "utf-8");
@@ -198,28 +209,19 @@ static void email_mime_headers(GMimeMessage *message, const struct email_message
 
 static void email_mime_write(GMimeMessage *message, struct buf *out)
 {
-	GByteArray *bytes = g_byte_array_new();
-	GMimeStream *memory = g_mime_stream_mem_new_with_byte_array(bytes), *stream = g_mime_stream_filter_new(memory);
-	GMimeFilter *lines = g_mime_filter_unix2dos_new(TRUE), *dots = g_mime_filter_smtp_data_new();
+	GMimeStream *stream = g_mime_stream_mem_new();
 
-	g_mime_stream_filter_add(GMIME_STREAM_FILTER(stream), lines);
-	g_mime_stream_filter_add(GMIME_STREAM_FILTER(stream), dots);
-	if (g_mime_object_write_to_stream(GMIME_OBJECT(message), NULL, stream) < 0 || g_mime_stream_flush(stream) != 0)
+	if (g_mime_object_write_to_stream(GMIME_OBJECT(message), NULL, stream) < 0)
 		mem_exhausted(0); /* memory takes all bytes that there is room for */
-	buf_add(out, bytes->data, bytes->len);
-	if (out->len < 2 || memcmp(out->data + out->len - 2, "\r\n", 2) != 0)
-		buf_puts(out, "\r\n");
-	buf_puts(out, ".\r\n");
-	g_object_unref(lines);
-	g_object_unref(dots);
+	const GByteArray *bytes = g_mime_stream_mem_get_byte_array(GMIME_STREAM_MEM(stream));
+	smtp_data_add(out, (const char *)bytes->data, bytes->len);
 	g_object_unref(stream);
-	g_object_unref(memory);
 }
 
 enum email_got email_mime_build(const struct email_message *m, const struct email_stamp *stamp, const char *attachment_dir,
 	struct buf *out, char *err, size_t errlen)
 {
-	GMimeMessage *message = g_mime_message_new(TRUE);
+	GMimeMessage *message = g_mime_message_new(FALSE);
 
 	email_mime_headers(message, m, stamp);
 	enum email_got got = email_mime_body(message, m, stamp, attachment_dir, err, errlen);

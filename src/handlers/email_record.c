@@ -19,6 +19,7 @@
 #include "base/text.h"
 
 #define REPLY_MAX 160 /* bytes of a refusal that are kept for each recipient */
+#define HASH_SIZE 17
 
 static void email_record_put(json_t *object, const char *key, json_t *value)
 {
@@ -32,14 +33,16 @@ static void email_record_append(json_t *array, json_t *value)
 		mem_exhausted(0);
 }
 
-/* FNV-1a: it only has to tell a payload from the one that took its place */
-static uint64_t email_record_hash(const char *text, size_t len)
+/* FNV-1a of the payload: it only has to tell a payload from the one that took its place */
+static const char *email_record_hash(const struct email_record *r, char text[HASH_SIZE])
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
 
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
-	return h;
+	for (size_t i = 0; i < r->payload_len; i++)
+		h = (h ^ (unsigned char)r->payload[i]) * UINT64_C(0x100000001b3);
+	if (snprintf(text, HASH_SIZE, "%016" PRIx64, h) < 0)
+		text[0] = '\0';
+	return text;
 }
 
 static json_t *email_record_array(const json_t *from, const char *key, bool take)
@@ -55,11 +58,12 @@ static json_t *email_record_array(const json_t *from, const char *key, bool take
 void email_record_open(struct email_record *r, const char *result, size_t result_len, const char *payload, size_t payload_len)
 {
 	json_t *was = result_len == 0 ? NULL : json_loadb(result, result_len, 0, NULL);
-
-	if (snprintf(r->of, sizeof r->of, "%016" PRIx64, email_record_hash(payload, payload_len)) < 0)
-		r->of[0] = '\0';
 	const char *of = json_string_value(json_object_get(was, "of"));
-	bool ours = of != NULL && strcmp(of, r->of) == 0;
+	char mine[HASH_SIZE];
+
+	r->payload = payload;
+	r->payload_len = payload_len;
+	bool ours = of != NULL && strcmp(of, email_record_hash(r, mine)) == 0;
 	r->accepted = email_record_array(was, "accepted", ours);
 	r->rejected = email_record_array(was, "rejected", ours);
 	json_decref(was);
@@ -135,6 +139,7 @@ bool email_record_any(const struct email_record *r)
 char *email_record_result(const struct email_record *r, const char *message_id, const char *reply, bool over)
 {
 	json_t *result = json_object();
+	char hash[HASH_SIZE];
 
 	if (result == NULL)
 		mem_exhausted(0);
@@ -146,7 +151,7 @@ char *email_record_result(const struct email_record *r, const char *message_id, 
 	if (reply != NULL)
 		email_record_put(result, "reply", json_string(reply));
 	if (!over) {
-		email_record_put(result, "of", json_string(r->of));
+		email_record_put(result, "of", json_string(email_record_hash(r, hash)));
 		email_record_put(result, "accepted", json_incref(r->accepted));
 	}
 	if (json_array_size(r->rejected) > 0)

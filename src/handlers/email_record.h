@@ -12,7 +12,8 @@
 struct email_record {
 	json_t *accepted; /* addresses */
 	json_t *rejected; /* {"to": address, "reply": text} */
-	char of[17];      /* a hash of the payload: a job whose payload was replaced begins afresh */
+	const char *payload; /* the caller's, as long as the record: its hash goes into the result, so that another payload begins afresh */
+	size_t payload_len;
 };
 
 void email_record_open(struct email_record *r, const char *result, size_t result_len, const char *payload, size_t payload_len);

@@ -8,6 +8,7 @@ libhandlers_a_SOURCES = \
 	src/handlers/email.c \
 	src/handlers/email_address.c src/handlers/email_address.h \
 	src/handlers/email_file.c src/handlers/email_file.h \
+	src/handlers/email_kept.c src/handlers/email_kept.h \
 	src/handlers/email_message.c src/handlers/email_message.h \
 	src/handlers/email_mime.c src/handlers/email_mime.h \
 	src/handlers/email_record.c src/handlers/email_record.h \
@@ -40,6 +41,7 @@ libhandlers_a_SOURCES = \
 	src/handlers/sms_kannel.c \
 	src/handlers/sms_message.c src/handlers/sms_message.h \
 	src/handlers/smtp.c src/handlers/smtp.h src/handlers/smtp_conn.h \
+	src/handlers/smtp_data.c src/handlers/smtp_data.h \
 	src/handlers/smtp_reply.c src/handlers/smtp_reply.h \
 	src/handlers/smtp_talk.c \
 	src/handlers/sync.c src/handlers/sync.h src/handlers/sync_bad.c src/handlers/sync_db.c src/handlers/sync_pull.c src/handlers/sync_push.c \

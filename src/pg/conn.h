@@ -80,12 +80,14 @@ void pg_param_bool(struct pg_params *p, bool v);
 void pg_param_text(struct pg_params *p, const char *text);              /* NULL pointer = NULL; sent as text, any type */
 void pg_param_textn(struct pg_params *p, const char *text, size_t len); /* no NUL inside */
 /* One-dimensional arrays; begin, then n elements, then end. */
-enum pg_elem { PG_INT2 = 21, PG_INT4 = 23, PG_INT8 = 20, PG_TEXT = 25, PG_JSONB = 3802, PG_BOOL = 16, PG_FLOAT8 = 701, PG_TIMESTAMPTZ = 1184 };
+enum pg_elem { PG_INT2 = 21, PG_INT4 = 23, PG_INT8 = 20, PG_TEXT = 25, PG_JSONB = 3802, PG_BOOL = 16, PG_FLOAT8 = 701, PG_TIMESTAMPTZ = 1184, PG_TID = 27 };
+#define PG_NO_TID INT64_C(-1)
 void pg_array_begin(struct pg_params *p, enum pg_elem elem, size_t n);
 void pg_array_int2(struct pg_params *p, int16_t v);
 void pg_array_int4(struct pg_params *p, int32_t v);
 void pg_array_int8(struct pg_params *p, int64_t v);
 void pg_array_timestamp_us(struct pg_params *p, int64_t us); /* since 1970; INT64_MIN, INT64_MAX = -infinity, infinity */
+void pg_array_tid(struct pg_params *p, int64_t tid);         /* as pg_get_tid gave it; PG_NO_TID = NULL element */
 void pg_array_float8(struct pg_params *p, double v);
 void pg_array_text(struct pg_params *p, const char *text, size_t len);  /* NULL pointer = NULL element */
 void pg_array_jsonb(struct pg_params *p, const char *text, size_t len); /* NULL pointer = NULL element; text must be JSON */
@@ -125,6 +127,7 @@ double pg_get_float8(const PGresult *res, int row, int col);
 const char *pg_get_text(const PGresult *res, int row, int col, size_t *len); /* points into res, NUL terminated */
 const char *pg_get_jsonb(const PGresult *res, int row, int col, size_t *len); /* JSON text behind the version byte */
 int64_t pg_get_timestamp_us(const PGresult *res, int row, int col);           /* timestamptz: us since 1970; INT64_MAX for infinity */
+int64_t pg_get_tid(const PGresult *res, int row, int col);   /* a row's place: block << 16 | line, >= 0; PG_NO_TID for NULL */
 bool pg_get_isnull(const PGresult *res, int row, int col);
 
 /* Class of an error by SQLSTATE (NULL or "" = the connection): pure, for tests and for blocking users of libpq. */

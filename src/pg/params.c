@@ -151,6 +151,17 @@ void pg_array_timestamp_us(struct pg_params *p, int64_t us)
 	pg_array_int8(p, us == INT64_MIN || us == INT64_MAX ? us : us - PG_EPOCH_US);
 }
 
+void pg_array_tid(struct pg_params *p, int64_t tid)
+{
+	if (tid == PG_NO_TID) {
+		elem_null(p);
+		return;
+	}
+	elem(p, 6);
+	buf_u32_be(&p->data, (uint32_t)(tid >> 16));
+	buf_u16_be(&p->data, (uint16_t)tid);
+}
+
 void pg_array_float8(struct pg_params *p, double v)
 {
 	uint64_t bits;

@@ -111,6 +111,19 @@ int64_t pg_get_timestamp_us(const PGresult *res, int row, int col)
 	return v == INT64_MIN ? INT64_MIN : v + US_2000;
 }
 
+int64_t pg_get_tid(const PGresult *res, int row, int col)
+{
+	const char *p = exactly(res, row, col, 6);
+	uint32_t block;
+	uint16_t line;
+
+	if (p == NULL)
+		return PG_NO_TID;
+	memcpy(&block, p, sizeof block);
+	memcpy(&line, p + sizeof block, sizeof line);
+	return (int64_t)be32toh(block) << 16 | be16toh(line);
+}
+
 bool pg_get_isnull(const PGresult *res, int row, int col)
 {
 	return PQgetisnull(res, row, col) != 0;

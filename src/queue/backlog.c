@@ -164,6 +164,7 @@ void backlog_checked(struct backlog *b, struct lane *lane, int64_t due_us, uint6
 static void ask_lane(struct ask asks[], size_t *count, struct lane *lane, int64_t n)
 {
 	lane->claiming = true;
+	lane->ask = *count;
 	asks[*count].lane = lane;
 	asks[*count].n = (int32_t)n;
 	(*count)++;

@@ -43,7 +43,8 @@ struct lane {
 	uint64_t touched;           /* serial of the last change */
 	int64_t checked_mono_ns;    /* when its head was last read from the start */
 	struct heap_node ahead;     /* in the heap of lanes due later */
-	bool claiming;              /* asked for in a claim under way */
+	bool claiming;              /* asked for in a claim under way, */
+	size_t ask;                 /* as this one of its asks */
 	bool news;                  /* rows came in while it was being claimed */
 	bool check;                 /* a short claim: its head must be read from the start */
 	bool checking;              /* its head is being read */

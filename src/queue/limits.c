@@ -225,9 +225,8 @@ static void take(struct limit_bucket *bucket, int64_t units, int64_t at_ns)
 		bucket->tat_ns = gcra_add(bucket->tat_ns > at_ns ? bucket->tat_ns : at_ns, gcra_span(units, bucket->interval_ns));
 }
 
-void limits_sent(struct limits *l, const char *name, int64_t units, int64_t at_ns)
+void limits_sent(struct limits *l, struct limit_tenant *tenant, int64_t units, int64_t at_ns)
 {
-	struct limit_tenant *tenant = limits_tenant(l, name, at_ns);
 	struct view view = view_of(tenant);
 	for (size_t i = 0; i < view.n; i++)
 		take(view.bucket[i], units, at_ns);
@@ -238,16 +237,13 @@ void limits_sent(struct limits *l, const char *name, int64_t units, int64_t at_n
 	set_reserved(l, tenant, tenant->reserved - 1, cost > 0 ? cost : 1);
 }
 
-void limits_running(struct limits *l, const char *name, int64_t now_ns)
+void limits_running(struct limit_tenant *tenant)
 {
-	limits_tenant(l, name, now_ns)->running++;
+	tenant->running++;
 }
 
-bool limits_ended(struct limits *l, const char *name)
+bool limits_ended(struct limit_tenant *tenant)
 {
-	struct limit_tenant *tenant = tenant_find(l, name);
-	if (!tenant)
-		return false;
 	bool blocked = tenant->blocked;
 	tenant->running -= tenant->running > 0;
 	tenant->blocked = false;

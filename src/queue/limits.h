@@ -94,14 +94,14 @@ int64_t limits_room(struct limits *l, int64_t want, int64_t now_ns, int64_t *unt
  * end of the tenant's, see limits_ended). */
 int64_t limits_reserve(struct limits *l, const char *tenant, int64_t want, int64_t now_ns, int64_t *until_ns);
 void limits_unreserve(struct limits *l, const char *tenant, int64_t jobs); /* not claimed, or given back unsent */
-/* One reserved job was sent (begun): its units are taken at at_ns. */
-void limits_sent(struct limits *l, const char *tenant, int64_t units, int64_t at_ns);
+/* One reserved job of the tenant was sent (begun): its units are taken at at_ns. */
+void limits_sent(struct limits *l, struct limit_tenant *tenant, int64_t units, int64_t at_ns);
 /* A sent job has ended. true: the tenant was waiting for that; lift its bar. */
-bool limits_ended(struct limits *l, const char *tenant);
+bool limits_ended(struct limit_tenant *tenant);
 /* Which limit holds the tenant back now, and when its next unit may be claimed (LIMITS_NEVER for concurrency). */
 enum limit_kind limits_why(struct limits *l, const char *tenant, int64_t now_ns, int64_t *until_ns);
 /* A job was under way before this was counted: it counts as running. */
-void limits_running(struct limits *l, const char *tenant, int64_t now_ns);
+void limits_running(struct limit_tenant *tenant);
 typedef void limits_gone_fn(void *arg, const struct limit_tenant *tenant);
 /* Forgets tenants about which there is nothing to know; gone (or NULL) is told of each before. */
 void limits_sweep(struct limits *l, int64_t now_ns, limits_gone_fn *gone, void *arg);

@@ -91,22 +91,30 @@ static bool find_rate(struct rate_state *r, int64_t now_ns)
 	return cut(r, CUT_REFUSED, 0, now_ns);
 }
 
-static int by_time(const void *a, const void *b)
+/* The first place in sorted[n] that is not below value. */
+static uint32_t place_of(const int64_t *sorted, uint32_t n, int64_t value)
 {
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-	return (x > y) - (x < y);
+	uint32_t at = 0;
+	while (at < n && sorted[at] < value)
+		at++;
+	return at;
 }
 
-/* Of the last requests, this one included. */
+/* Of the last requests, this one included: it takes the place of the oldest. */
 static double median_with(struct rate_state *r, int64_t took_ns)
 {
-	int64_t sorted[RATE_RECENT];
-	r->recent_ns[r->turn++ % RATE_RECENT] = took_ns;
-	uint32_t n = r->turn < RATE_RECENT ? r->turn : RATE_RECENT;
-	memcpy(sorted, r->recent_ns, n * sizeof *sorted);
-	qsort(sorted, n, sizeof *sorted, by_time);
-	r->turn = r->turn == 2 * RATE_RECENT ? RATE_RECENT : r->turn;
-	return (double)sorted[n / 2];
+	int64_t *oldest = &r->recent_ns[r->turn % RATE_RECENT], *sorted = r->sorted_ns;
+	uint32_t n = r->turn;
+	if (r->turn >= RATE_RECENT) {
+		uint32_t gone = place_of(sorted, RATE_RECENT, *oldest);
+		n = RATE_RECENT - 1;
+		memmove(sorted + gone, sorted + gone + 1, (n - gone) * sizeof *sorted);
+	}
+	uint32_t at = place_of(sorted, n, took_ns);
+	memmove(sorted + at + 1, sorted + at, (n - at) * sizeof *sorted);
+	sorted[at] = *oldest = took_ns;
+	r->turn = r->turn + 1 == 2 * RATE_RECENT ? RATE_RECENT : r->turn + 1;
+	return (double)sorted[(n + 1) / 2];
 }
 
 bool rate_latency(struct rate_state *r, int64_t took_ns, int64_t now_ns)

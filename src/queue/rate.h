@@ -38,7 +38,8 @@ struct rate_state {
 	double ceiling;   /* limit, or what the first refusal found */
 	double refused_at; /* effective when it was refused last; 0 = never */
 	int64_t cut_ns, raised_ns;
-	int64_t recent_ns[RATE_RECENT]; /* latencies, a ring */
+	int64_t recent_ns[RATE_RECENT]; /* latencies, a ring, */
+	int64_t sorted_ns[RATE_RECENT]; /* and the same in order: a sort for each request cost more than all else that is done with one */
 	double base_ns;
 	uint32_t seen, fresh;      /* requests measured, to a thousand; those since the last cut */
 	uint32_t turn;             /* the ring's next place */

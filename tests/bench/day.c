@@ -255,7 +255,8 @@ static int64_t take_tokens(struct day *day, const struct crew *crew)
 			at += gcra_wait(tenant->tier->bucket.tat_ns, at, tenant->tier->bucket.interval_ns, tenant->tier->bucket.burst_ns, 1);
 		if (tenant)
 			at += gcra_wait(tenant->bucket.tat_ns, at, tenant->bucket.interval_ns, tenant->bucket.burst_ns, 1);
-		limits_sent(&day->limits, name, 1, at);
+		if (tenant)
+			limits_sent(&day->limits, tenant, 1, at);
 		note_sent(day, at);
 	}
 	return at;
@@ -287,7 +288,7 @@ static void ended(struct day *day, struct crew *crew)
 	crew->end_ns = NEVER;
 	for (uint32_t i = 0; i < crew->n; i++) {
 		struct entry *entry = crew->jobs[i];
-		if (limits_ended(&day->limits, day->names[entry->tenant]))
+		if (limits_ended(limits_tenant(&day->limits, day->names[entry->tenant], day->now_ns)))
 			backlog_bar_until(&day->backlog, day->names[entry->tenant], 0, day->now_ns / NS_PER_US);
 		day->waiting[entry->tenant]--;
 		if (--day->waiting_all == 0)

@@ -1,6 +1,7 @@
 """From jobq.enqueue to the effect: each handler of this version, against the real other side."""
 import json
 
+import pytest
 from harness.wait import wait_until
 
 
@@ -34,10 +35,28 @@ def test_plain_insert_and_copy(daemon, db):
 def test_sleep_result_and_progress(daemon, db):
     """A handler's result and progress reach the row."""
     daemon(db, {"sleep": {}}).start()
-    job = db.enqueue("sleep", {"sleep": "1s", "progress": [40, {"percent": 80, "note": "page 4"}], "result": {"rows": 7}})
+    job = db.enqueue("sleep", {"sleep": "3s", "progress": [40, {"percent": 80, "note": "page 4"}], "result": {"rows": 7}})
     seen = wait_until(lambda: db.sql("SELECT status, progress, progress_note FROM jobq.status(%s) WHERE progress >= 40", [job]), "progress of the job")
     assert seen[0][0] == "running"
     assert db.wait_job(job, "completed")["result"] == {"rows": 7}
+
+
+@pytest.mark.parametrize("keep", ["30d", "0"])
+def test_row_that_moved(daemon, db, keep):
+    """A row ends where the claim left it; one that has been moved since (here by an update, and with the whole table) is found by its id."""
+    d = daemon(db, {"sleep": {"workers": 1, "batch_size": 10, "retain_completed": keep}}).start()
+    ids = db.enqueue_many([{"queue": "sleep", "payload": {"sleep": "3s"}} for _ in range(4)])
+    wait_until(lambda: db.one("SELECT count(*) FROM jobq.jobs_live WHERE claim_token IS NOT NULL") == 4, "the claim of four jobs")
+    places = dict(db.sql("SELECT id, ctid::text FROM jobq.jobs_live"))
+    db.sql("UPDATE jobq.jobs_live SET progress_note = 'moved' WHERE id = %s", [ids[0]])
+    db.sql("VACUUM FULL jobq.jobs_live")
+    moved = dict(db.sql("SELECT id, ctid::text FROM jobq.jobs_live"))
+    assert moved and moved != {job: places[job] for job in moved}
+    wait_until(lambda: d.queue_status("sleep")["completed"] == 4, "four completed jobs")
+    assert db.one("SELECT count(*) FROM jobq.jobs_live") == 0
+    assert db.statuses("sleep") == ({"completed": 4} if keep != "0" else {})
+    with open(d.log, encoding="utf-8") as f:
+        assert "ownership lost" not in f.read()
 
 
 def test_sms_through_kannel(daemon, db, kannel):

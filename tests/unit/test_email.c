@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "handlers/email_kept.h"
 #include "handlers/email_mime.h"
 #include "handlers/email_record.h"
 #include "handlers/email_verdict.h"
@@ -160,6 +161,68 @@ START_TEST(there_is_a_most_of_everything)
 	ck_assert(!email_message_read(&m, "{\"to\":\"a@b\",\"text\":\"\"}", 22, "", err, sizeof err));
 	ck_assert_ptr_nonnull(strstr(err, "\"from\" is missing"));
 	buf_free(&text);
+}
+END_TEST
+
+static void keep(struct email_kept *kept, int64_t id, int64_t token, size_t bytes)
+{
+	static const char payload[] = "{\"to\":\"a@b\",\"text\":\"x\"}";
+	const struct jobq_job job = {.id = id, .token = token, .payload_len = bytes};
+	struct email_message m;
+	char err[256];
+
+	ck_assert(email_message_read(&m, payload, sizeof payload - 1, "a@b", err, sizeof err));
+	email_kept_put(kept, &job, &m);
+	ck_assert_ptr_null(m.payload);
+}
+
+static bool kept_is(struct email_kept *kept, int64_t id, int64_t token)
+{
+	const struct jobq_job job = {.id = id, .token = token};
+	struct email_message m = {0};
+	bool there = email_kept_take(kept, &job, &m);
+
+	ck_assert_int_eq(there, m.payload != NULL);
+	email_message_free(&m);
+	return there;
+}
+
+START_TEST(a_message_is_kept_for_its_claim)
+{
+	struct email_kept kept = {0};
+
+	email_kept_start(&kept);
+	ck_assert(!kept_is(&kept, 1, 1));
+	keep(&kept, 1, 1, 100);
+	keep(&kept, 2, 1, 100);
+	keep(&kept, 1, 2, 100);
+	ck_assert(!kept_is(&kept, 1, 3));
+	ck_assert(kept_is(&kept, 2, 1));
+	ck_assert(kept_is(&kept, 1, 2));
+	ck_assert(kept_is(&kept, 1, 1));
+	ck_assert(!kept_is(&kept, 1, 1)); /* once */
+	ck_assert_uint_eq(kept.n + kept.bytes, 0);
+	email_kept_free(&kept);
+}
+END_TEST
+
+START_TEST(what_is_kept_is_bounded)
+{
+	struct email_kept kept = {0};
+
+	email_kept_start(&kept);
+	for (int64_t id = 1; id <= (int64_t)EMAIL_KEPT_MAX + 3; id++)
+		keep(&kept, id, 1, 1);
+	ck_assert_uint_eq(kept.n, EMAIL_KEPT_MAX);
+	ck_assert(!kept_is(&kept, 3, 1)); /* the oldest went */
+	ck_assert(kept_is(&kept, 4, 1));
+	keep(&kept, 1000, 1, EMAIL_KEPT_BYTES);
+	ck_assert_uint_eq(kept.n, 1);
+	keep(&kept, 1001, 1, EMAIL_KEPT_BYTES + 1);
+	ck_assert_uint_eq(kept.n + kept.bytes, 0);
+	keep(&kept, 1002, 1, 1);
+	email_kept_free(&kept);
+	ck_assert_uint_eq(kept.n, 0);
 }
 END_TEST
 
@@ -596,6 +659,8 @@ int main(void)
 	tcase_add_test(tc, a_nul_ends_no_address);
 	tcase_add_loop_test(tc, payloads_are_checked, 0, COUNT(messages));
 	tcase_add_test(tc, there_is_a_most_of_everything);
+	tcase_add_test(tc, a_message_is_kept_for_its_claim);
+	tcase_add_test(tc, what_is_kept_is_bounded);
 	tcase_add_test(tc, recipients_are_counted);
 	tcase_add_test(tc, a_message_is_the_same_every_time);
 	tcase_add_loop_test(tc, no_text_ends_a_message_early, 0, COUNT(texts));

@@ -51,9 +51,9 @@ START_TEST(test_no_limit)
 	ck_assert_int_eq(reserve("free", 0), 0);
 	ck_assert_int_eq(limits_why(&l, "free", now, &until), LIMIT_NONE);
 	limits_unreserve(&l, "free", 999999);
-	limits_sent(&l, "free", 1, now);
-	ck_assert(!limits_ended(&l, "free"));
-	ck_assert(!limits_ended(&l, "nobody"));
+	limits_sent(&l, limits_tenant(&l, "free", now), 1, now);
+	ck_assert(!limits_ended(limits_tenant(&l, "free", now)));
+	ck_assert(!limits_ended(limits_tenant(&l, "nobody", now)));
 	limits_unreserve(&l, "nobody", 1);
 	limits_unreserve(&l, "free", -1);
 	limits_sweep(&l, now, NULL, NULL);
@@ -90,8 +90,8 @@ START_TEST(test_used_and_never_exceeded)
 			next_ask = n > 0 ? now : until;
 		}
 		while (waiting > 0 && gcra_take(&tat, now, given.interval_ns, given.burst_ns, 1) == 0) {
-			limits_sent(&l, "a", 1, now);
-			(void)limits_ended(&l, "a");
+			limits_sent(&l, limits_tenant(&l, "a", now), 1, now);
+			(void)limits_ended(limits_tenant(&l, "a", now));
 			waiting--;
 			sent++;
 		}
@@ -144,9 +144,9 @@ START_TEST(test_concurrency)
 	ck_assert_int_eq(until, LIMITS_NEVER);
 	ck_assert_int_eq(limits_why(&l, "a", now, &until), LIMIT_CONCURRENCY);
 	for (int i = 0; i < 3; i++)
-		limits_sent(&l, "a", 1, now);
-	ck_assert(limits_ended(&l, "a"));
-	ck_assert(!limits_ended(&l, "a"));
+		limits_sent(&l, limits_tenant(&l, "a", now), 1, now);
+	ck_assert(limits_ended(limits_tenant(&l, "a", now)));
+	ck_assert(!limits_ended(limits_tenant(&l, "a", now)));
 	ck_assert_int_eq(reserve("a", 10), 2);
 }
 END_TEST
@@ -157,7 +157,7 @@ START_TEST(test_costs)
 	limit_tenant(40, 0);
 	for (int i = 0; i < 200; i++) {
 		ck_assert_int_ge(reserve("a", 1), 0);
-		limits_sent(&l, "a", 4, now);
+		limits_sent(&l, limits_tenant(&l, "a", now), 4, now);
 		now += 200 * NS_PER_MS;
 	}
 	ck_assert_int_eq(reserve("a", 100), 40 / 4);
@@ -171,8 +171,10 @@ END_TEST
 START_TEST(test_dear_job)
 {
 	limit_tenant(1, 0);
-	for (int i = 0; i < 100; i++)
-		limits_sent(&l, "a", 30, now += 60 * NS_PER_S);
+	for (int i = 0; i < 100; i++) {
+		now += 60 * NS_PER_S;
+		limits_sent(&l, limits_tenant(&l, "a", now), 30, now);
+	}
 	ck_assert_int_eq(reserve("a", 5), 0);
 	now += 60 * NS_PER_S;
 	ck_assert_int_eq(reserve("a", 5), 1);

@@ -6,6 +6,7 @@
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "queue/breaker.h"
@@ -139,6 +140,28 @@ START_TEST(test_latency)
 	rate_init(&r, 50, now); /* small times: a rise of a few milliseconds is noise */
 	for (int i = 0; i < 100; i++)
 		ck_assert(!rate_latency(&r, (i < 50 ? 1 : 8) * NS_PER_MS, now));
+}
+END_TEST
+
+static int by_value(const void *left, const void *right)
+{
+	int64_t x = *(const int64_t *)left, y = *(const int64_t *)right;
+	return (x > y) - (x < y);
+}
+
+/* The ordered copy of the last requests is the last requests, in order. */
+START_TEST(test_latency_order)
+{
+	unsigned seed = 7;
+	for (uint32_t i = 0; i < 500; i++) {
+		int64_t last[RATE_RECENT];
+		uint32_t n = i + 1 < RATE_RECENT ? i + 1 : RATE_RECENT;
+		seed = seed * 1103515245u + 12345u;
+		(void)rate_latency(&r, (int64_t)(seed >> 16) % 40, now); /* equal ones among them */
+		memcpy(last, r.recent_ns, sizeof last);
+		qsort(last, n, sizeof *last, by_value);
+		ck_assert_mem_eq(last, r.sorted_ns, n * sizeof *last);
+	}
 }
 END_TEST
 
@@ -507,6 +530,7 @@ int main(void)
 	tcase_add_test(tc, test_a_bad_recipient);
 	tcase_add_test(tc, test_failures);
 	tcase_add_test(tc, test_latency);
+	tcase_add_test(tc, test_latency_order);
 	tcase_add_test(tc, test_latency_noise);
 	tcase_add_test(tc, test_latency_of_a_few);
 	tcase_add_test(tc, test_latency_that_stays);

@@ -78,12 +78,17 @@ START_TEST(arrays)
 	pg_array_begin(&p, PG_FLOAT8, 1);
 	pg_array_float8(&p, 1.0);
 	pg_array_end(&p);
+	pg_array_begin(&p, PG_TID, 2);
+	pg_array_tid(&p, INT64_C(0xfffffffeffff));
+	pg_array_tid(&p, PG_NO_TID);
+	pg_array_end(&p);
 	binary_is(0, "\0\0\0\1" "\0\0\0\0" "\0\0\0\x14" "\0\0\0\2" "\0\0\0\1" "\0\0\0\x08" "\0\0\0\0\0\0\0\1" "\0\0\0\x08" "\xff\xff\xff\xff\xff\xff\xff\xff");
 	binary_is(1, "\0\0\0\1" "\0\0\0\1" "\0\0\0\x19" "\0\0\0\3" "\0\0\0\1" "\0\0\0\1x" "\xff\xff\xff\xff" "\0\0\0\0");
 	binary_is(2, "\0\0\0\1" "\0\0\0\0" "\0\0\x0e\xda" "\0\0\0\1" "\0\0\0\1" "\0\0\0\3\1{}");
 	binary_is(3, "\0\0\0\1" "\0\0\0\0" "\0\0\0\x15" "\0\0\0\1" "\0\0\0\1" "\0\0\0\2\0\5");
 	binary_is(4, "\0\0\0\1" "\0\0\0\0" "\0\0\0\x17" "\0\0\0\1" "\0\0\0\1" "\0\0\0\4\0\0\0\5");
 	binary_is(5, "\0\0\0\1" "\0\0\0\0" "\0\0\x02\xbd" "\0\0\0\1" "\0\0\0\1" "\0\0\0\x08\x3f\xf0\0\0\0\0\0\0");
+	binary_is(6, "\0\0\0\1" "\0\0\0\1" "\0\0\0\x1b" "\0\0\0\2" "\0\0\0\1" "\0\0\0\6\xff\xff\xff\xfe\xff\xff" "\xff\xff\xff\xff");
 }
 END_TEST
 
@@ -164,9 +169,9 @@ static PGresult *row_of(size_t n, const char *const *values, const int *lens)
 
 START_TEST(results)
 {
-	const char *const values[] = { "\xff\xfe", "\0\0\1\0", "\0\0\0\1\0\0\0\0", "\1", "\x3f\xf8\0\0\0\0\0\0", "abc", "\1{\"a\":1}", NULL };
-	const int lens[] = { 2, 4, 8, 1, 8, 3, 8, 0 };
-	PGresult *res = row_of(8, values, lens);
+	const char *const values[] = { "\xff\xfe", "\0\0\1\0", "\0\0\0\1\0\0\0\0", "\1", "\x3f\xf8\0\0\0\0\0\0", "abc", "\1{\"a\":1}", NULL, "\xff\xff\xff\xfe\xff\xff" };
+	const int lens[] = { 2, 4, 8, 1, 8, 3, 8, 0, 6 };
+	PGresult *res = row_of(9, values, lens);
 	size_t len = 99;
 
 	ck_assert_int_eq(pg_get_int2(res, 0, 0), -2);
@@ -179,6 +184,7 @@ START_TEST(results)
 	ck_assert_str_eq(pg_get_jsonb(res, 0, 6, &len), "{\"a\":1}");
 	ck_assert_uint_eq(len, 7);
 	ck_assert(pg_get_isnull(res, 0, 7) && !pg_get_isnull(res, 0, 6));
+	ck_assert_int_eq(pg_get_tid(res, 0, 8), INT64_C(0xfffffffeffff));
 	PQclear(res);
 }
 END_TEST
@@ -197,6 +203,7 @@ START_TEST(wrong_lengths_and_nulls_read_as_nothing)
 		ck_assert(!pg_get_bool(res, 0, col));
 		ck_assert(pg_get_float8(res, 0, col) == 0);
 		ck_assert_int_eq(pg_get_timestamp_us(res, 0, col), 0);
+		ck_assert_int_eq(pg_get_tid(res, 0, col), PG_NO_TID);
 		ck_assert_str_eq(pg_get_jsonb(res, 0, col, &len), ""); /* the last: a version nobody knows */
 		ck_assert_uint_eq(len, 0);
 	}
