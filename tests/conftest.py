@@ -147,8 +147,8 @@ def site():
     """site(answer) is an HTTP server whose answers are a function of the test's."""
     made = []
 
-    def make(answer):
-        made.append(Site(answer))
+    def make(answer, **kwargs):
+        made.append(Site(answer, **kwargs))
         return made[-1]
 
     yield make

@@ -13,6 +13,7 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -119,4 +120,26 @@ void curlev_free(struct curlev *c)
 CURLM *curlev_multi(const struct curlev *c)
 {
 	return c->multi;
+}
+
+CURLcode curlev_trust(CURL *easy)
+{
+	const char *roots = getenv("SSL_CERT_FILE");
+
+	return roots == NULL || *roots == '\0' ? CURLE_OK : curl_easy_setopt(easy, CURLOPT_CAINFO, roots);
+}
+
+void curlev_explain(char error[CURLEV_ERROR], CURLcode code)
+{
+	size_t len;
+
+	error[CURL_ERROR_SIZE - 1] = '\0';
+	if (*error == '\0' && snprintf(error, CURLEV_ERROR, "%s", curl_easy_strerror(code)) < 0)
+		error[0] = '\0';
+	len = strlen(error);
+	if (code == CURLE_PEER_FAILED_VERIFICATION && snprintf(error + len, CURLEV_ERROR - len, "; it must be valid for the host, and of an authority that"
+			" the system knows or the file that SSL_CERT_FILE names in jobqd's environment") < 0)
+		error[len] = '\0';
+	if (code == CURLE_SSL_CACERT_BADFILE && snprintf(error + len, CURLEV_ERROR - len, "; correct SSL_CERT_FILE in jobqd's environment") < 0)
+		error[len] = '\0';
 }

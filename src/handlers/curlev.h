@@ -16,4 +16,10 @@ struct curlev *curlev_new(struct event_base *base, size_t max_connections, curle
 void curlev_free(struct curlev *c); /* no handle is in it; NULL is let pass */
 CURLM *curlev_multi(const struct curlev *c);
 
+/* Whose certificates are believed: the system's authorities, or those of the file that SSL_CERT_FILE names in jobqd's environment. */
+CURLcode curlev_trust(CURL *easy);
+#define CURLEV_ERROR (CURL_ERROR_SIZE + 192)
+/* Completes the buffer in which libcurl wrote (CURLOPT_ERRORBUFFER) why a transfer ended: never empty, and with what to do about it. */
+void curlev_explain(char error[CURLEV_ERROR], CURLcode code);
+
 #endif

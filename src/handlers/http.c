@@ -41,7 +41,7 @@ struct http_call {
 	size_t body_max;
 	bool sent, cut;
 	bool public_only, refused, opened; /* an address was refused; one was taken */
-	char error[CURL_ERROR_SIZE];
+	char error[CURLEV_ERROR];
 	TAILQ_ENTRY(http_call) link; /* in idle */
 };
 
@@ -131,7 +131,8 @@ static void http_read_reply(struct http_call *call, CURLcode code, struct http_r
 	/* a refusal is known by its status, even if its text was lost; an acceptance has to be whole */
 	if (code != CURLE_OK && status < 300 && !(status >= 200 && call->cut)) {
 		r->reach = call->sent ? HTTP_UNANSWERED : HTTP_NOT_SENT;
-		r->error = call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
+		curlev_explain(call->error, code);
+		r->error = call->error;
 		r->not_public = call->refused && !call->opened;
 		if (r->not_public)
 			r->error = "the host has no address of the public Internet";
@@ -280,6 +281,7 @@ static CURLcode http_setup(struct http_call *call, const struct http_request *r)
 	HTTP_SET(CURLOPT_WRITEFUNCTION, http_on_body);
 	HTTP_SET(CURLOPT_WRITEDATA, call);
 	HTTP_SET(CURLOPT_USERAGENT, call->http->user_agent);
+	code = code == CURLE_OK ? curlev_trust(call->easy) : code;
 	return code == CURLE_OK ? http_ask(call, r) : code;
 }
 

@@ -36,7 +36,7 @@ struct import_fetch {
 	struct import_url *url;
 	CURL *easy;
 	bool paused, refused, opened;
-	char error[CURL_ERROR_SIZE];
+	char error[CURLEV_ERROR];
 };
 
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -87,7 +87,7 @@ static void refused(struct import_run *run, long status)
 
 static void on_done(void *arg, CURL *easy, CURLcode code)
 {
-	char *private, text[CURL_ERROR_SIZE + 64];
+	char *private, text[CURLEV_ERROR + 64];
 
 	(void)arg;
 	if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private) != CURLE_OK)
@@ -101,7 +101,8 @@ static void on_done(void *arg, CURL *easy, CURLcode code)
 	} else if (status != 0 && status != 200) {
 		refused(f->run, status);
 	} else {
-		snprintf(text, sizeof text, "the source cannot be read: %s", f->error[0] != '\0' ? f->error : curl_easy_strerror(code));
+		curlev_explain(f->error, code);
+		snprintf(text, sizeof text, "the source cannot be read: %s", f->error);
 		import_end(f->run, OUTCOME_RETRY, -1, text, NULL);
 	}
 }
@@ -157,7 +158,7 @@ static CURLcode configure(struct import_fetch *f)
 	SET(CURLOPT_WRITEDATA, f);
 	SET(CURLOPT_PRIVATE, (char *)f);
 #undef SET
-	return all;
+	return all == CURLE_OK ? curlev_trust(e) : all;
 }
 
 bool import_url_open(struct import_run *run)

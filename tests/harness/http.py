@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -83,9 +84,10 @@ class Request:
 
 class Site:
     """answer(request) gives (status, body) or (status, body, headers); a body that is no bytes is sent as JSON. Or it gives bytes, sent as they
-    are before the connection closes; or None, for a reset. It runs in a thread of its own for each connection. requests: all so far."""
+    are before the connection closes; or None, for a reset. It runs in a thread of its own for each connection. requests: all so far.
+    tls: the files of a certificate and its key, for localhost."""
 
-    def __init__(self, answer, address="127.0.0.1"):
+    def __init__(self, answer, address="127.0.0.1", tls=None):
         site, self.answer, self.requests = self, answer, []
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -131,6 +133,11 @@ class Site:
         self.server = Server((address, 0), Handler)
         self.port = self.server.server_address[1]
         self.url = f"http://{address}:{self.port}"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+            self.url = f"https://localhost:{self.port}"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self):

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from harness import paths, procs
+from harness.mail import certificate
 from harness.wait import stays, wait_until
 
 OLD = "whsec_" + base64.b64encode(b"the old key, 28 bytes long..").decode()
@@ -30,9 +31,9 @@ def each(request, **outcome):
 
 @pytest.fixture
 def start(daemon, db):
-    def make(url, **keys):
+    def make(url, environment=None, **keys):
         keys = {"handler": "http", "url": url, "allow_private": "on", "workers": 1, "retry_backoff": "fixed 100ms", "max_retries": 2, **keys}
-        return daemon(db, {"hook": keys}).start()
+        return daemon(db, {"hook": keys}).start(**environment or {})
     return make
 
 
@@ -307,3 +308,20 @@ def test_refused_configuration(daemon, db, where):
         d = daemon(db, {"hook": {"handler": "http", **keys}})
         done = subprocess.run([paths.JOBQD, "-t", "-c", d.config], capture_output=True, text=True, timeout=60)
         assert done.returncode == 3 and words in done.stderr and d.config in done.stderr
+
+
+@pytest.mark.parametrize("trust", ["good", "host", "authority"])
+def test_tls(start, db, site, where, trust):
+    """A hook behind TLS is believed by the authorities that jobqd is told of, for its own host. Else nothing is posted, no try is burnt, and the
+    gate says what to do."""
+    tls = certificate(where, "DNS:other.example" if trust == "host" else "DNS:localhost")
+    hook = site(each, tls=tls)
+    many(db, 10)
+    d = start(hook.url, None if trust == "authority" else {"SSL_CERT_FILE": tls[0]}, max_retries=0)
+    if trust == "good":
+        db.settle("hook")
+        assert db.statuses("hook") == {"completed": 10}
+        return
+    reason = d.wait_status(lambda s: s["queues"][0]["gate"], "the gate to shut")["queues"][0]["gate"]["reason"]
+    assert "cannot be reached: SSL" in reason and "valid for the host" in reason, reason
+    assert not hook.requests and db.one("SELECT max(retry_count) FROM jobq.jobs") == 0 and db.unfinished("hook") == 10

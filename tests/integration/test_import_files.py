@@ -1,24 +1,26 @@
 """Where an import's bytes may come from: beneath one directory and nowhere else, or from a URL that may be called."""
 import http.server
 import os
+import ssl
 import threading
 
 import pytest
 
+from harness.mail import certificate
 from harness.wait import wait_until
 
 
 @pytest.fixture
 def shop(daemon, db, where):
     class Shop:
-        def __init__(self, **keys):
+        def __init__(self, environment=None, **keys):
             db.sql("CREATE TABLE items (store_id text, sku text, name text); GRANT SELECT, INSERT ON items TO jobq_worker")
             self.top = os.path.join(where, "files")
             for tenant in ("acme", "beta"):
                 self.write(f"{tenant}/in/a.csv", f"sku,name\n1,{tenant}\n")
             self.write("secret.csv", "sku,name\n666,secret\n")
             self.daemon = daemon(db, {"import": {"import_dir": self.top + "/%t/in", "tables": "items", "tenant_column": "store_id", "workers": 1,
-                                                 "retry_backoff": "fixed 50ms", **keys}}).start()
+                                                 "retry_backoff": "fixed 50ms", **keys}}).start(**environment or {})
 
         def write(self, name, text):
             path = os.path.join(self.top, name)
@@ -157,4 +159,62 @@ def test_urls_that_may_not_be_called(shop, source, url, words):
     """Without allow_private: https alone, and no address of a private network, whatever name leads to it."""
     s = shop(allow_url="on")
     s.refused(url.format(port=source.rsplit(":", 1)[1]), words)
+    assert Source.tries == {}
+
+
+@pytest.fixture
+def https(where):
+    """https(names): the same source behind TLS, with a certificate for these names that is its own authority; gives its port and that file."""
+    made = []
+
+    def make(names):
+        cert, key = certificate(where, names)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Source)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # clients that do not trust it hang up
+        Source.tries = {}
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        made.append(server)
+        return server.server_port, cert
+
+    yield make
+    for server in made:
+        server.shutdown()
+        server.server_close()
+
+
+def test_https(shop, db, https):
+    """A certificate of an authority that jobqd is told of, valid for the host's name or its address; streamed as any other source."""
+    port, cert = https("DNS:localhost,IP:127.0.0.1")
+    s = shop({"SSL_CERT_FILE": cert}, allow_url="on", allow_private="on", max_retries=3)
+    for host, path, rows in (("localhost", "/a.csv", 1000), ("127.0.0.1", "/cut.csv", 1000), ("localhost", "/big.csv", 20000)):
+        row = s.run(f"https://{host}:{port}{path}")
+        assert row["status"] == "completed" and row["result"]["inserted"] == rows, (host, path, row["error_message"])
+    db.sql("DELETE FROM items")
+    s.refused(f"https://localhost:{port}/404.csv", "status 404")
+
+
+@pytest.mark.parametrize("wrong, words", [
+    ("host", ["the source cannot be read: SSL: no alternative certificate subject name matches target host name 'localhost'", "valid for the host"]),
+    ("authority", ["the source cannot be read: SSL certificate problem: self-signed certificate", "of an authority that the system knows", "SSL_CERT_FILE"]),
+    ("file", ["the source cannot be read: error setting certificate", "correct SSL_CERT_FILE in jobqd's environment"]),
+])
+def test_https_not_verified(shop, https, where, wrong, words):
+    """A certificate for another host, of an authority that nobody knows, or authorities that cannot be read: nothing is asked for, and the
+    error says what to do."""
+    port, cert = https("DNS:other.example" if wrong == "host" else "DNS:localhost")
+    environment = {"host": {"SSL_CERT_FILE": cert}, "authority": {}, "file": {"SSL_CERT_FILE": os.path.join(where, "none.pem")}}[wrong]
+    s = shop(environment, allow_url="on", allow_private="on", max_retries=1)
+    s.refused(f"https://localhost:{port}/a.csv", words[0])
+    for word in words[1:]:
+        s.refused(f"https://localhost:{port}/a.csv", word)
+    assert Source.tries == {}
+
+
+def test_https_is_not_plain(shop, source):
+    """A server that speaks no TLS, asked by https: nothing is read in the clear."""
+    s = shop(allow_url="on", allow_private="on", max_retries=0)
+    s.refused(source.replace("http:", "https:") + "/a.csv", "the source cannot be read: ")
     assert Source.tries == {}
