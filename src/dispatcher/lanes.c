@@ -21,6 +21,7 @@
 #define SCAN_BUSY_NS NS_PER_S  /* while polling, late commits are found by the scan alone */
 #define SCAN_SHARE 100         /* at most a hundredth of the time */
 #define CHECKS_MAX 200
+#define POLL_ROWS 10000        /* in one poll: some 15 ms of the link that claims use */
 
 static void complain(const char *what, const struct pg_result *result)
 {
@@ -99,11 +100,14 @@ void lanes_scan(struct dispatcher *d)
 
 /* ---- the poll ---- */
 
-static int64_t poll_row(struct dispatcher *d, const PGresult *res, int row)
+static int64_t poll_row(struct dispatcher *d, const PGresult *res, int row, int64_t *last, int64_t *read)
 {
 	int64_t last_id = pg_get_int8(res, row, 5), fresh = pg_get_int8(res, row, 4);
 	if (last_id > d->wake.high)
 		d->wake.high = last_id;
+	if (last_id > *last)
+		*last = last_id;
+	*read += pg_get_int8(res, row, 6);
 	struct queue *queue = dispatcher_queue(d, pg_get_text(res, row, 0, NULL));
 	if (!queue || !queue->conf || pg_get_isnull(res, row, 3))
 		return 0;
@@ -116,13 +120,15 @@ static int64_t poll_row(struct dispatcher *d, const PGresult *res, int row)
 static void poll_answer(void *arg, const struct pg_result *result)
 {
 	struct dispatcher *d = arg;
-	int64_t fresh = 0;
+	int64_t fresh = 0, last = 0, read = 0;
 	d->wake.polling = false;
 	if (result->status == PG_OK)
 		for (int row = 0; row < PQntuples(result->res); row++)
-			fresh += poll_row(d, result->res, row);
+			fresh += poll_row(d, result->res, row, &last, &read);
 	else
 		complain("the poll for new jobs", result);
+	if (read >= POLL_ROWS && last < d->wake.poll_from)
+		d->wake.poll_from = last; /* there is more */
 	wake_polled(d, result->status == PG_OK, fresh);
 	dispatcher_pump(d);
 }
@@ -133,6 +139,7 @@ void lanes_poll(struct dispatcher *d)
 	int64_t from = d->wake.poll_from < d->wake.high ? d->wake.poll_from : d->wake.high;
 	pg_param_int8(p, from);
 	pg_param_int8(p, d->wake.high);
+	pg_param_int8(p, POLL_ROWS);
 	d->wake.polling = db_send(d, DB_CLAIM, "arrivals", poll_answer, d);
 	if (d->wake.polling)
 		d->wake.poll_from = INT64_MAX;

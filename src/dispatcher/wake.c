@@ -122,7 +122,7 @@ void wake_polled(struct dispatcher *d, bool ok, int64_t fresh)
 	else
 		w->poll_every_ns = w->poll_every_ns * 2 > most ? most : w->poll_every_ns * 2;
 	int64_t jitter = (int64_t)(dispatcher_random(d) % (uint64_t)(w->poll_every_ns / 8 + 1));
-	w->next_poll_ns = w->poll_from < w->high ? 0 : later(w->poll_every_ns + jitter);
+	w->next_poll_ns = w->poll_from <= w->high ? 0 : later(w->poll_every_ns + jitter);
 }
 
 void wake_second(struct dispatcher *d)

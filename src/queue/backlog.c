@@ -249,6 +249,8 @@ static int64_t allowance(struct backlog *b, struct lane_tenant *tenant, int64_t 
 		tenants_end_turn(b, tenant);
 		return 0;
 	}
+	if (want > quantum && tenants_known(tenant, now_us, want) >= want)
+		want -= want % quantum; /* whole batches: the rest is for its next turn */
 	if (!b->grant)
 		return want;
 	int64_t until_us = now_us, granted = b->grant(b->grant_arg, tenant->name, want, &until_us);
@@ -279,6 +281,8 @@ size_t backlog_plan(struct backlog *b, int64_t now_us, int64_t room, int64_t qua
 			tenants_pass(b, tenant);
 			continue;
 		}
+		if (count > 0 && room < quantum && !tenant->in_turn && tenants_known(tenant, now_us, quantum) > room)
+			break; /* a turn that the room would cut begins with the next claim: half batches cost as much as whole ones */
 		int64_t rows = allowance(b, tenant, base, quantum, room, now_us);
 		if (rows <= 0)
 			continue;
@@ -288,9 +292,12 @@ size_t backlog_plan(struct backlog *b, int64_t now_us, int64_t room, int64_t qua
 		tenant->deficit -= asked * SHARE_ONE;
 		tenant->served = ++b->turns;
 		room -= asked;
-		if (tenant->deficit < SHARE_ONE)
+		bool ends = tenant->deficit < (asked >= quantum ? quantum : 1) * SHARE_ONE;
+		if (ends)
 			tenants_end_turn(b, tenant);
 		tenants_fit(b, tenant, now_us);
+		if (!ends)
+			break; /* the room has cut its turn */
 	}
 	return count;
 }

@@ -5,7 +5,8 @@
  * (run_at, id) past the rows already claimed, so that a claim never walks over the dead front of the index again. Tenants
  * with a due lane stand in a ring and take turns by weight (share.h); within a tenant the most urgent lane goes first, and
  * aged lanes share its turn. A tenant that becomes active joins at the head, once a round, so that a newcomer
- * never waits behind a backlog and cannot jump it again and again. A turn that the claim's room cut short goes on at the head.
+ * never waits behind a backlog and cannot jump it again and again. A turn asks for whole batches (quanta) and keeps what is left
+ * of it for the tenant's next; one that the claim's room cut short goes on at the head.
  *
  * A barred tenant (paused, or until its limit frees) keeps its lanes and is out of the ring and of the checks: its backlog is
  * neither claimed nor looked at, whatever its size. To bar costs O(log tenants).

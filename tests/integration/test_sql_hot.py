@@ -48,3 +48,24 @@ def test_claim_reads_its_lanes_only(db):
     assert "jobs_live_lane" in text and '"Seq Scan", "Parent Relationship": "Inner"' not in text
     read = plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"]
     assert read < 1500, f"{read} pages"
+
+
+def test_arrivals_are_read_in_parts(db):
+    """A million rows that came at once must not keep the link of the claims for seconds: each poll reads so many and the next goes on behind them,
+    by the primary key, whatever lies in the table."""
+    db.sql("INSERT INTO jobq.jobs_live (queue, payload, tenant_id) SELECT 'sms', '{}', 't' || n %% 7 FROM generate_series(1, 60000) n", [])
+    db.sql("ANALYZE jobq.jobs_live")
+    db.sql("SET plan_cache_mode = force_generic_plan")
+    db.sql("SET enable_seqscan = off")
+    db.sql("PREPARE arrivals AS " + statement("arrivals"))
+    first, last = db.sql("SELECT min(id), max(id) FROM jobq.jobs_live")[0]
+    at, seen = first - 1, 0
+    while at < last:
+        rows = db.sql("EXECUTE arrivals(%s, %s, 8000)", [at, first - 1])
+        assert {row[1] for row in rows} == {f"t{n}" for n in range(7)} and sum(row[6] for row in rows) == min(8000, 60000 - seen)
+        assert sum(row[4] for row in rows) == sum(row[6] for row in rows)
+        at, seen = max(row[5] for row in rows), seen + sum(row[6] for row in rows)
+    assert seen == 60000 and db.sql("EXECUTE arrivals(%s, %s, 8000)", [last, last]) == []
+    plan = db.one("EXPLAIN (ANALYZE, BUFFERS, FORMAT json) EXECUTE arrivals(%s, %s, 8000)", [last - 10, last])
+    plan = plan if isinstance(plan, list) else json.loads(plan)
+    assert "jobs_live_pkey" in json.dumps(plan) and plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"] < 100

@@ -234,6 +234,35 @@ START_TEST(test_weights)
 }
 END_TEST
 
+/* Whatever the weights and the room, who has more than a batch waiting is asked for whole ones, and still gets its share. */
+START_TEST(test_whole_batches)
+{
+	static const int64_t rooms[] = {25, 110, 480, 1000};
+	const struct share shares[] = {{1000, 0}, {1500, 0}, {2000, 0}, {700, 0}};
+	int64_t got[4] = {0};
+	struct ask asks[BACKLOG_ASKS];
+	backlog_set_shares(&b, share_of_name, (void *)(uintptr_t)shares);
+	for (int t = 0; t < 4; t++) {
+		char name[16];
+		snprintf(name, sizeof name, "t%d", t);
+		arrive(name, 5, 10000000, NOW - 1000);
+	}
+	for (int round = 0; round < 2000; round++) {
+		size_t n = plan(rooms[_i], 25, asks);
+		ck_assert_uint_gt(n, 0);
+		for (size_t i = 0; i < n; i++) {
+			ck_assert_int_eq(asks[i].n % 25, 0);
+			got[atoi(asks[i].lane->tenant->name + 1)] += asks[i].n;
+			backlog_claimed(&b, &asks[i], asks[i].n, NOW - 999, 1, NOW);
+		}
+	}
+	for (int t = 0; t < 4; t++) {
+		double share = (double)got[t] * 5200 / (double)(got[0] + got[1] + got[2] + got[3]) / shares[t].weight;
+		ck_assert_msg(share > 0.97 && share < 1.03, "tenant %d has %f of its share", t, share);
+	}
+}
+END_TEST
+
 START_TEST(test_minimum_share)
 {
 	const struct share shares[] = {{1000, 300}, {5000, 0}, {3000, 0}, {1000, 0}};
@@ -462,6 +491,7 @@ int main(void)
 	tcase_add_test(tc, test_tenants_take_turns);
 	tcase_add_test(tc, test_jain);
 	tcase_add_loop_test(tc, test_weights, 0, 8);
+	tcase_add_loop_test(tc, test_whole_batches, 0, 4);
 	tcase_add_test(tc, test_minimum_share);
 	tcase_add_test(tc, test_cut_turn_goes_on);
 	tcase_add_test(tc, test_aged_lane_shares_the_turn);
