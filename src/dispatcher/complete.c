@@ -2,7 +2,7 @@
  * dispatcher/complete.c: writes the fates of jobs, many in one statement, and tells the workers once they are committed.
  *
  * Runs in the dispatcher. Owns d->fates, d->round and the knowledge of history leaves. One round of statements is under way
- * at a time; what arrives meanwhile goes in the next, and a small round waits a moment for more while workers have jobs. Rows are
+ * at a time; what arrives meanwhile goes in the next, and a small round waits a moment for more while workers end many. Rows are
  * locked in id order. Every statement joins (id, token) pairs: a row that is no longer ours is left alone. After a lost connection the
  * round is written again; pairs that are then not found are looked for in the history before they count as lost. Tied jobs (a unique
  * key, a notify channel) go by statements of their own, which may say that the job waits again with a replacement, or that a producer
@@ -25,6 +25,7 @@
 #define ROUND_MAX 2000
 #define ROUND_WORTH 100          /* a smaller round waits: by 4 rows a statement a row costs PostgreSQL twice as much as by 80 */
 #define ROUND_WAIT_NS (10 * NS_PER_MS)
+#define ROUND_COMPANY 5.0        /* outcomes that must be expected of that wait; without, what is done is written at once */
 #define RETRY_NS (200 * NS_PER_MS)
 #define BUSY_NS (100 * NS_PER_MS) /* a tied job whose row is locked */
 
@@ -365,10 +366,11 @@ static bool nothing_to_write(const struct dispatcher *d)
 
 static bool more_to_come(const struct dispatcher *d)
 {
+	double per_s = 0;
 	for (size_t i = 0; i < d->nqueues; i++)
 		if (d->queues[i].assigned > 0)
-			return true;
-	return false;
+			per_s += d->queues[i].jobs_per_s;
+	return per_s * (double)ROUND_WAIT_NS / (double)NS_PER_S >= ROUND_COMPANY;
 }
 
 int64_t complete_when_ns(const struct dispatcher *d)
