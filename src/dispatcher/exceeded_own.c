@@ -22,6 +22,8 @@ static const struct limit_bucket *bucket_of(struct queue *queue, const char *nam
 	const struct limit_tenant *tenant = limits_tenant(&queue->limits, name, clock_mono_ns());
 	if (kind == LIMIT_CONCURRENCY)
 		return NULL;
+	if (kind != LIMIT_NONE && limits_why(&queue->limits, name, clock_mono_ns(), &until_ns) == LIMIT_NONE)
+		return NULL; /* nothing of the limit is used up: this node has yet to be told its part */
 	if (tenant->tier && tenant->tier->bucket.interval_ns > 0 && (kind == LIMIT_TIER || tenant->bucket.interval_ns <= 0))
 		return &tenant->tier->bucket;
 	return tenant->bucket.interval_ns > 0 ? &tenant->bucket : NULL; /* a unit may be free, and the claim worth while with a few */

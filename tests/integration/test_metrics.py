@@ -2,6 +2,7 @@
 import collections
 import os
 import signal
+import time
 from datetime import datetime, timezone
 
 import pytest
@@ -9,6 +10,7 @@ from harness.wait import stays, wait_until
 
 QUEUE = {"batches", "jobs", "success", "errors", "avgProcessingTime", "throughput", "rateExceededCount", "batch", "buffer"}
 FLUSHES = {"size", "age", "high", "urgent", "deadline", "early", "emergency", "shutdown"}
+CLOCKS = 0.005  # between the real and the monotonic clock, and a timestamp's milliseconds
 HOSTILE = "\x1b[2J\x1b[31m漢字" + "x" * 200 + "\u202e\nnext line"
 
 
@@ -103,13 +105,14 @@ def test_the_modest_are_not_charged(daemon, db, receiver):
     assert greedy["details"][-1]["batchSize"] > greedy["details"][0]["batchSize"] > 0
 
 
-def test_limits_of_tenants_and_tiers(daemon, db, receiver):
+def test_limits_of_tenants_and_tiers(daemon, db, receiver, begun):
     """Who waits for its own limit, or its tier's, is charged for it, every second; who stays below, or waits for something else, is not."""
     send(db, "slow", good(60))
     db.sql("INSERT INTO jobq.tiers (tier, queue, rate_limit) VALUES ('free', '*', '12/s')")
     db.sql("INSERT INTO jobq.tenants (id, tier) VALUES ('f1', 'free'), ('f2', 'free')")
     db.sql("INSERT INTO jobq.tenant_limits (tenant_id, queue, rate_limit) VALUES ('slow', 'sms', '10/s'), ('rare', 'sms', '6/min'), ('calm', 'sms', '5/s')")
     d = daemon(db, {"sms": keys(receiver, workers=3)}).start()
+    watch = begun(d)
     for tenant, count in (("f1", 30), ("f2", 30), ("rare", 3), ("free", 100)):
         send(db, tenant, good(count))
     for n in range(3):
@@ -123,8 +126,13 @@ def test_limits_of_tenants_and_tiers(daemon, db, receiver):
     assert {x["errorMessage"] for x in slow["details"]} == {"Rate limit exceeded: 10 per second"}
     assert slow["details"][-1]["batchSize"] > slow["details"][0]["batchSize"] > 0
     assert rare["count"] >= 3 and {x["errorMessage"] for x in rare["details"]} == {"Rate limit exceeded: 6 per minute"}
-    sizes = [x["batchSize"] for x in rare["details"]]  # the newest first: one of three went at once, and each ten seconds another
-    assert sizes[-1] == 2 and sizes == sorted(sizes) and sizes[0] > 0
+    ids = {job for (job,) in db.sql("SELECT id FROM jobq.jobs WHERE tenant_id = 'rare'")}
+    sent = [at + time.time() - time.monotonic() for job, at in watch.marks() if job in ids]
+    assert 1 <= len(sent) <= 3 and rare["details"][0]["batchSize"] <= 2
+    for detail in rare["details"]:  # of three jobs those that had not begun, but for one that was on its way to the worker
+        at = when(detail["timestamp"]).replace(tzinfo=timezone.utc).timestamp()
+        most, least = (3 - sum(s <= at + late for s in sent) for late in (-CLOCKS, CLOCKS))
+        assert max(1, least - 1) <= detail["batchSize"] <= most, (detail, sent)
     for tenant in ("f1", "f2"):
         assert {x["errorMessage"] for x in told(d, tenant)["details"]} == {"Rate limit exceeded: 12 per second"}
     assert told(d, "calm")["count"] == told(d, "free")["count"] == 0
