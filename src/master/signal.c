@@ -2,7 +2,8 @@
  * master/signal.c: one table of signals, each beside the control command that asks for the same.
  *
  * Runs in the master. libevent's handler writes one byte; what is set here is a mark, and master_step acts on it, so a storm
- * of signals is one mark. SIGPIPE is ignored, here and in the children: a write to a closed socket is an error code.
+ * of signals is one mark. SIGPIPE and SIGXFSZ are ignored, here and in the children: a write to a closed socket, or to a file beyond the limit
+ * of its size, is an error code.
  * Children ignore INT and HUP: a terminal sends them to the whole group, and the master tells its children itself.
  */
 #include "config.h"
@@ -85,6 +86,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 int master_signal_open(struct master *m)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
 	m->signals = xcalloc(SIGNALS, sizeof *m->signals);
 	for (size_t i = 0; i < SIGNALS; i++) {
 		m->signals[i] = evsignal_new(m->base, signals[i].number, on_signal, m);

@@ -65,10 +65,13 @@ void pg_copy_end(struct pg_conn *conn, const char *error)
 	if (conn->copy == NULL || conn->copy->state != COPY_TAKING || conn->state != CONN_READY)
 		return;
 	conn->copy->state = COPY_ENDING;
-	if (PQputCopyEnd(conn->pq, error) != 1)
+	if (PQputCopyEnd(conn->pq, error) != 1) {
 		pg_conn_fail(conn, PQerrorMessage(conn->pq), false);
-	else
-		conn_io_flush(conn);
+		return;
+	}
+	conn_io_flush(conn);
+	if (conn->copy != NULL && conn->state == CONN_READY)
+		event_active(conn->io, EV_READ, 0); /* a complaint that came in the middle lies in libpq's buffer: the socket says nothing more */
 }
 
 /* The last answer has come: back into the pipeline, then the caller is told. */

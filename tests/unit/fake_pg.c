@@ -29,7 +29,7 @@ struct client {
 	int n;
 	const char *bound; /* text of the bound statement */
 	char *value;       /* its first parameter, or NULL */
-	bool started, skipping, hung, stale;
+	bool started, skipping, hung, stale, copying;
 };
 
 struct fake_pg {
@@ -205,6 +205,18 @@ static bool on_message(struct client *c, char type, const char *body, size_t len
 		c->skipping = false;
 		SEND(c, 'Z', "I");
 		break;
+	case 'Q':
+		c->copying = true;
+		SEND(c, 'G', "\0\0\0");
+		break;
+	case 'd': /* what follows the refusal is thrown away, as a server does */
+		if (c->copying) {
+			send_error(c, "ERROR", "53100", "could not extend file: No space left on device", "mdextend");
+			SEND(c, 'Z', "I");
+		}
+		c->copying = c->skipping = false;
+		break;
+	case 'c':
 	case 'X':
 		break;
 	default:

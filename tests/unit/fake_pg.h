@@ -7,6 +7,7 @@
  *   "close…"  closes without a word              "hang…"      never answers
  *   "notify…" sends a notification first         "stale…"     the second time: cached plan must not change (0A000)
  *   "standby…" 25006                             "half…"      answers the execution, closes before the sync point
+ * A simple query is taken for a COPY FROM STDIN, and refused (53100) at its first data.
  * Anything else gives one row with one column: the first parameter, or the statement's text.
  */
 #ifndef FAKE_PG_H

@@ -343,6 +343,27 @@ START_TEST(free_while_it_is_lost)
 }
 END_TEST
 
+static void on_more(void *arg)
+{
+	note("more", arg);
+	ck_assert(pg_copy_put(conn, "1\n", 2));
+}
+
+START_TEST(a_copy_refused_in_the_middle_ends)
+{
+	start();
+	ck_assert(pg_conn_copy(conn, "COPY t FROM STDIN", on_more, on_done, tag[0]));
+	UNTIL(strcmp(log_text, "more(1);") == 0);
+	for (int i = 0; i < 20; i++) /* its complaint arrives, and lies in libpq's buffer */
+		ck_assert_int_ge(event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK), 0);
+	ck_assert(pg_copy_put(conn, "2\n", 2));
+	pg_copy_end(conn, NULL);
+	UNTIL(strcmp(log_text, "more(1);transient(1 53100);") == 0);
+	send_(2, "again");
+	UNTIL(strcmp(log_text, "more(1);transient(1 53100);ok(2 again);") == 0);
+}
+END_TEST
+
 START_TEST(free_at_any_moment)
 {
 	for (int turns = 0; turns < 12; turns++) {
@@ -400,7 +421,7 @@ int main(void)
 		a_failed_preparation_is_made_again, a_stale_plan_is_made_again, a_pooler_gets_no_names, setup_must_succeed,
 		a_lost_connection_loses_what_was_under_way, an_answer_without_its_sync_point_is_lost, fatal_is_a_loss, a_standby_is_left,
 		an_idle_connection_notices, notifications, reset, reset_in_a_callback, free_in_a_callback, free_while_it_is_lost,
-		free_at_any_moment, a_silent_server_is_given_up, another_host_takes_over, nobody_there };
+		a_copy_refused_in_the_middle_ends, free_at_any_moment, a_silent_server_is_given_up, another_host_takes_over, nobody_there };
 	Suite *suite = suite_create("pg_conn");
 	TCase *tc = tcase_create("all");
 	SRunner *runner;
