@@ -1,7 +1,7 @@
 /*
- * dispatcher/complete.c: writes the fates of jobs, many in one statement, and tells the workers once they are committed.
+ * dispatcher/complete.c: writes the fates of jobs, many in one statement; settle.c reads the answers.
  *
- * Runs in the dispatcher. Owns d->fates, d->round and the knowledge of history leaves. One round of statements is under way
+ * Runs in the dispatcher. Owns d->fates and d->round. One round of statements is under way
  * at a time; what arrives meanwhile goes in the next, and a small round waits a moment for more while workers end many. Rows are
  * locked in id order. Every statement joins (id, token) pairs: a row that is no longer ours is left alone. After a lost connection the
  * round is written again; pairs that are then not found are looked for in the history before they count as lost. Tied jobs (a unique
@@ -20,6 +20,7 @@
 #include "dispatcher/dispatcher.h"
 #include "dispatcher/leaf.h"
 #include "dispatcher/limit.h"
+#include "dispatcher/settle.h"
 #include "dispatcher/write.h"
 
 #define ROUND_MAX 2000
@@ -27,18 +28,8 @@
 #define ROUND_WAIT_NS (10 * NS_PER_MS)
 #define ROUND_COMPANY 5.0        /* outcomes that must be expected of that wait; without, what is done is written at once */
 #define RETRY_NS (200 * NS_PER_MS)
-#define BUSY_NS (100 * NS_PER_MS) /* a tied job whose row is locked */
 
 /* ---- what a job needs ---- */
-
-static int32_t expiry_of(const struct dispatcher *d, const struct job *job)
-{
-	const struct conf_queue *conf = job->queue ? job->queue->conf : NULL;
-	int64_t keep = job->end == END_FAILED ? 90 * 86400 * NS_PER_S : 30 * 86400 * NS_PER_S;
-	if (conf)
-		keep = job->end == END_FAILED ? conf->k.retain_failed : conf->k.retain_completed;
-	return keep == 0 ? 0 : leaf_expiry(dispatcher_db_now_us(d), keep);
-}
 
 static enum kind kind_of(const struct dispatcher *d, const struct job *job, int32_t *expire_on)
 {
@@ -49,7 +40,7 @@ static enum kind kind_of(const struct dispatcher *d, const struct job *job, int3
 		return job->tied ? KIND_HOLD_TIED : KIND_HOLD;
 	if (job->fate == FATE_VERIFY)
 		return KIND_VERIFY;
-	*expire_on = expiry_of(d, job);
+	*expire_on = leaf_job_expiry(d, job);
 	if (job->tied)
 		return KIND_FINISH_TIED;
 	if (*expire_on == 0)
@@ -74,31 +65,7 @@ void complete_add(struct dispatcher *d, struct job *job)
 	dispatcher_pump(d);
 }
 
-/* ---- after the commit ---- */
-
-/* Counted when it is committed, not when it is known. */
-static void count_end(const struct job *job, int64_t now_ns)
-{
-	static const enum shm_counter counter[] = {COUNTER_completed, COUNTER_failed, COUNTER_cancelled};
-	if (job->queue && (job->fate == FATE_FINISH || job->fate == FATE_VERIFY))
-		counts_ended(job->queue, counter[job->end], now_ns);
-}
-
-static void settle(struct dispatcher *d, struct job *job, int64_t run_at_us)
-{
-	if (job->fate == FATE_BACK && job->queue && job->queue->conf) {
-		struct lane *lane = backlog_lane(&job->queue->backlog, job->tenant, job->item.priority);
-		backlog_returned(&job->queue->backlog, lane, run_at_us, dispatcher_db_now_us(d));
-	}
-	if (job->cancel)
-		buf_i64(&d->dead_cancels, job->id);
-	if (job->worker) {
-		workers_ack(d, job->worker, job->id, job->token);
-		job->worker->held--;
-	}
-	TAILQ_REMOVE(&d->round.jobs, job, link);
-	job_free(d, job);
-}
+/* ---- answers ---- */
 
 static void round_step_done(struct dispatcher *d)
 {
@@ -120,132 +87,22 @@ static void round_step_done(struct dispatcher *d)
 	dispatcher_pump(d);
 }
 
-/* The handler has said COMMIT, and it is not to be seen: it never came, or is not done yet. Giving the row back decides: it waits for
- * whoever ends the job at this moment, and then finds it ended, or pending again. */
-static void look_again(struct dispatcher *d, struct job *job)
-{
-	job->maybe_committed = true;
-	job->fate = job->cancel ? FATE_FINISH : FATE_BACK;
-	job->end = END_CANCELLED;
-	job->delay_us = 0;
-	job->charge = 0;
-	TAILQ_REMOVE(&d->round.jobs, job, link);
-	complete_add(d, job);
-}
-
-/* Pairs that no statement found: written by an earlier try whose answer was lost, or by the handler, or not ours any more. */
 static void verify_answer(void *arg, const struct pg_result *result)
 {
 	struct call *call = arg;
 	struct dispatcher *d = call->d;
-	if (result->status == PG_OK) {
-		int64_t now = clock_mono_ns();
-		int rows = PQntuples(result->res);
-		for (size_t i = 0; i < call->n; i++) {
-			struct job *job = call->jobs[i];
-			bool there = false, again = false;
-			for (int r = 0; r < rows && !there; r++) {
-				there = pg_get_int8(result->res, r, 0) == job->id;
-				again = there && pg_get_bool(result->res, r, 1);
-			}
-			if (!there && job->fate == FATE_VERIFY && !job->maybe_committed) {
-				look_again(d, job);
-				continue;
-			}
-			if (job->maybe_committed || (there && job->fate == FATE_BACK)) {
-				job->fate = FATE_VERIFY; /* its handler completed it */
-				job->end = END_COMPLETED;
-			}
-			bool unseen = job->fate == FATE_VERIFY || (job->fate == FATE_FINISH && job->lost_reply);
-			bool presumed = unseen && expiry_of(d, job) == 0;
-			if (!there && !presumed && job->queue)
-				counter_add(job->queue, COUNTER_lost, 1);
-			if (!there && !presumed)
-				log_warn("job %lld: ownership lost, its outcome is void", (long long)job->id);
-			if ((there && !again) || presumed)
-				count_end(job, now);
-			job->fate = FATE_VERIFY;
-			settle(d, job, 0);
-		}
-	}
+	if (result->status == PG_OK)
+		settle_verified(call, result->res);
 	free(call);
 	round_step_done(d);
 }
 
-static struct job **find_call_job(struct call *call, int64_t id)
+static void look_for(struct call *missing)
 {
-	size_t low = 0, high = call->n;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (call->jobs[middle]->id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < call->n && call->jobs[low]->id == id ? &call->jobs[low] : NULL;
-}
-
-enum written { MISSING, WRITTEN, LATER };
-
-/* What became of a tied job. One that waits again has been served as if it went back. */
-static enum written read_tied(struct job *job, const PGresult *res, int row)
-{
-	if (pg_get_bool(res, row, TIED_BUSY)) {
-		job->busy_until_ns = clock_mono_ns() + BUSY_NS;
-		return LATER;
-	}
-	if (pg_get_isnull(res, row, TIED_AGAIN_AT))
-		return WRITTEN;
-	job->run_at_us = pg_get_timestamp_us(res, row, TIED_AGAIN_AT);
-	job->item.priority = (uint8_t)pg_get_int2(res, row, TIED_PRIORITY);
-	job->cancel = false; /* its request went with the run that ended */
-	job->fate = FATE_BACK;
-	return WRITTEN;
-}
-
-/* Its row is not where the claim left it (progress was written, or the table): it is written once more, found by its id. */
-static bool has_moved(const struct call *call, struct job *job)
-{
-	bool by_place = call->kind == KIND_DELETE || call->kind == KIND_MOVE_DONE || call->kind == KIND_MOVE;
-	if (!by_place || job->place == PG_NO_TID)
-		return false;
-	job->place = PG_NO_TID;
-	return true;
-}
-
-/* The statement returned the ids it wrote; the others are looked for. One that is to be written later stays in the round, and goes
- * back to the fates with it. call->jobs is sorted by id. */
-static void settle_written(struct call *call, const PGresult *res)
-{
-	struct dispatcher *d = call->d;
-	struct call *missing = xmalloc(sizeof *missing + call->n * sizeof missing->jobs[0]);
-	enum written *written = xcalloc(call->n, sizeof *written);
-	int64_t now = clock_mono_ns();
-	*missing = (struct call){.d = d, .kind = KIND_VERIFY};
-	for (int i = 0; i < PQntuples(res); i++) {
-		struct job **at = find_call_job(call, pg_get_int8(res, i, 0));
-		if (!at)
-			continue;
-		written[at - call->jobs] = call->kind >= KIND_FINISH_TIED ? read_tied(*at, res, i) : WRITTEN;
-		if (call->kind == KIND_BACK)
-			(*at)->run_at_us = pg_get_timestamp_us(res, i, 1);
-	}
-	for (size_t i = 0; i < call->n; i++) {
-		if (written[i] == MISSING && has_moved(call, call->jobs[i]))
-			written[i] = LATER;
-		if (written[i] == MISSING)
-			missing->jobs[missing->n++] = call->jobs[i];
-		if (written[i] != WRITTEN)
-			continue;
-		count_end(call->jobs[i], now);
-		settle(d, call->jobs[i], call->jobs[i]->run_at_us);
-	}
-	free(written);
-	if (missing->n > 0 && write_send(d, missing, verify_answer)) {
-		d->round.open++;
-		return;
-	}
-	free(missing);
+	if (missing->n > 0 && write_send(missing->d, missing, verify_answer))
+		missing->d->round.open++;
+	else
+		free(missing);
 }
 
 /* PostgreSQL refuses a value: a result that is JSON but not jsonb (a \\u0000, a number too long). One by one the bad one is found,
@@ -268,7 +125,7 @@ static void write_answer(void *arg, const struct pg_result *result)
 	struct call *call = arg;
 	struct dispatcher *d = call->d;
 	if (result->status == PG_OK) {
-		settle_written(call, result->res);
+		look_for(settle_written(call, result->res));
 	} else {
 		for (size_t i = 0; i < call->n; i++)
 			call->jobs[i]->lost_reply |= result->status == PG_LOST;

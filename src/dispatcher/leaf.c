@@ -33,6 +33,15 @@ int32_t leaf_expiry(int64_t db_now_us, int64_t keep_ns)
 	return (int32_t)day + 1;
 }
 
+int32_t leaf_job_expiry(const struct dispatcher *d, const struct job *job)
+{
+	const struct conf_queue *conf = job->queue ? job->queue->conf : NULL;
+	int64_t keep = job->end == END_FAILED ? 90 * 86400 * NS_PER_S : 30 * 86400 * NS_PER_S;
+	if (conf)
+		keep = job->end == END_FAILED ? conf->k.retain_failed : conf->k.retain_completed;
+	return keep == 0 ? 0 : leaf_expiry(dispatcher_db_now_us(d), keep);
+}
+
 int32_t leaf_of(int32_t day)
 {
 	int32_t past = (day - MONDAY) % 7;

@@ -11,9 +11,11 @@
 #include <stdint.h>
 
 struct dispatcher;
+struct job;
 struct pg_stmt;
 
 int32_t leaf_expiry(int64_t db_now_us, int64_t keep_ns); /* the first day on which the row may go */
+int32_t leaf_job_expiry(const struct dispatcher *d, const struct job *job); /* by its queue's retention and how it ended; 0 = nothing is kept */
 int32_t leaf_of(int32_t day);                            /* the Monday of its week */
 bool leaf_there(const struct dispatcher *d, int32_t leaf);
 void leaf_make(struct dispatcher *d, int32_t day);       /* asks once; pumps when it is there */

@@ -21,6 +21,7 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/receiver.c src/dispatcher/receiver.h \
 	src/dispatcher/recover.c \
 	src/dispatcher/roster.c src/dispatcher/roster.h \
+	src/dispatcher/settle.c src/dispatcher/settle.h \
 	src/dispatcher/slices.c src/dispatcher/slices.h \
 	src/dispatcher/sweep.c \
 	src/dispatcher/tick.c \
@@ -31,4 +32,4 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/words.c src/dispatcher/words.h \
 	src/dispatcher/workers.c \
 	src/dispatcher/write.c src/dispatcher/write.h
-EXTRA_DIST += docs/decisions/exceedances.md docs/decisions/replacing-jobs.md
+EXTRA_DIST += docs/decisions/ending-by-place.md docs/decisions/exceedances.md docs/decisions/replacing-jobs.md

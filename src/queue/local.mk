@@ -4,7 +4,7 @@ EXTRA_DIST += docs/tuning.md docs/decisions/rings.md
 libqueue_a_SOURCES = \
 	src/queue/heap.c src/queue/heap.h src/queue/share.h \
 	src/queue/group.c src/queue/group.h src/queue/ring.c src/queue/ring.h \
-	src/queue/backlog.c src/queue/backlog.h src/queue/tenants.c src/queue/tenants.h \
+	src/queue/backlog.c src/queue/backlog.h src/queue/plan.c src/queue/tenants.c src/queue/tenants.h \
 	src/queue/buffer.c src/queue/buffer.h \
 	src/queue/exceed.c src/queue/exceed.h src/queue/limits.c src/queue/limits.h \
 	src/queue/flight.c src/queue/flight.h \

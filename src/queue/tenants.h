@@ -1,6 +1,6 @@
 /*
- * queue/tenants.h: the tenants of a backlog, their ring, turns and bars. Private to backlog.c; the laws are in backlog.h and
- * share.h.
+ * queue/tenants.h: the tenants of a backlog, their ring, turns and bars, and what else backlog.c and plan.c share. Private to them; the laws are
+ * in backlog.h and share.h.
  */
 #ifndef JOBQ_QUEUE_TENANTS_H
 #define JOBQ_QUEUE_TENANTS_H
@@ -21,6 +21,10 @@ void tenants_reshare(struct backlog *b, struct lane_tenant *tenant);
 /* until_us, a little later: bars of the same millisecond (a tier's) end in the order of who was served longest ago. */
 int64_t tenants_bar_key(const struct backlog *b, const struct lane_tenant *tenant, int64_t until_us);
 void tenants_end_bars(struct backlog *b, int64_t now_us);
+/* backlog.c: lanes and bars whose time has come */
+void backlog_wake(struct backlog *b, int64_t now_us);
+/* backlog.c: granted by the tenant's limits, and not asked for or not got */
+void backlog_give_back(struct backlog *b, const struct lane_tenant *tenant, int64_t rows);
 /* backlog.c: a bar has come or gone */
 void backlog_bar_changed(struct backlog *b, struct lane_tenant *tenant, bool was_barred, int64_t now_us);
 
