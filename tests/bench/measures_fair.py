@@ -82,7 +82,7 @@ def others_per_s(stage, daemon, jobs, big):
 
 
 def big_tenant(stage):
-    big, jobs, singles = (20_000, 20_000, 100) if stage.quick else (1_000_000, 400_000, 1500)
+    big, jobs, singles = (20_000, 20_000, 100) if stage.quick else (1_000_000, 1_200_000, 1500)
     forget_tenants(stage)
     stage.preload(0)
     stage.db.sql("INSERT INTO jobq.tenant_limits (tenant_id, queue, rate_limit) VALUES ('big', 'null', '10/s')")

@@ -1,7 +1,7 @@
 /*
  * programs/begun.c: prints when each job began in a worker, from jobqd's shared memory.
  *
- * usage: begun SEGMENT (as /jobq-0123...). Runs until TERM; attaches read-only. One line a job: id, begin mark (monotonic ns: the moment
+ * usage: begun SEGMENT (as /jobq-0123...). Runs until TERM or until whoever started it is gone; attaches read-only. One line a job: id, begin mark (monotonic ns: the moment
  * when its limits were taken, just before its effect). Entries of a slot's table keep what they said until they are used again, a thousand jobs
  * later, so a look every 20 ms misses nothing below 50,000 jobs/s and worker. Fails by saying why, exit 1.
  */
@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "shm/seg.h"
@@ -69,6 +70,7 @@ int main(int argc, char **argv)
 	if (!seen)
 		return 1;
 	signal(SIGTERM, on_term);
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* a test run that was killed leaves nobody to end this */
 	while (!stop) {
 		print_new(shm, seen);
 		usleep(20000);
