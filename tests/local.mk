@@ -273,7 +273,7 @@ coverage:
 	$(UNIT_ENVIRONMENT) sh $(top_srcdir)/tests/unit/coverage.sh $(abs_builddir)
 
 EXTRA_DIST += .ci/run contrib/packages contrib/quickstart contrib/quickstart.sh docs/kannel.md docs/testing.md tests/run.sh tests/run tests/bench/run.sh
-EXTRA_DIST += tests/bench/bench.py tests/bench/far.py tests/bench/imports.py tests/bench/mail.py tests/bench/measures.py tests/bench/measures_fair.py tests/bench/measures_limits.py tests/bench/stage.py tests/bench/tuned.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault tests/programs
+EXTRA_DIST += tests/bench/bench.py tests/bench/far.py tests/bench/imports.py tests/bench/mail.py tests/bench/measures.py tests/bench/measures_fair.py tests/bench/measures_limits.py tests/bench/stage.py tests/bench/tuned.py tests/conftest.py tests/pytest.ini tests/harness tests/integration tests/fault tests/programs/echo.py tests/programs/once.sh tests/programs/worker.py
 
 check_PROGRAMS += unit_argv
 unit_argv_SOURCES = tests/unit/test_argv.c
