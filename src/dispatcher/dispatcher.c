@@ -165,6 +165,17 @@ static void step_leaving(struct dispatcher *d)
 	}
 }
 
+/* Nothing is claimed before the tenants and the pauses are known: they are asked for now, not when the next second begins. */
+static void ask_first(struct dispatcher *d)
+{
+	if (d->phase != PHASE_RUN || !d->lease_ok)
+		return;
+	if (!d->roster)
+		roster_step(d);
+	if (!d->pauses_read && pg_conn_ready(d->link[DB_CLAIM]))
+		tick_second(d);
+}
+
 static void on_pump(evutil_socket_t fd, short what, void *arg)
 {
 	struct dispatcher *d = arg;
@@ -179,6 +190,7 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 	}
 	if (d->draining)
 		outcome_release_buffered(d, NULL, NULL);
+	ask_first(d);
 	complete_pump(d);
 	limit_queues(d);
 	slices_step(d);
