@@ -42,7 +42,7 @@ static int64_t prefetch_target(const struct queue *queue)
 {
 	int64_t two_batches = 2 * queue->batch_size * (queue->nworkers ? queue->nworkers : 1) * queue->conf->k.concurrency;
 	int64_t span = 2 * queue->claim_took_ns > PREFETCH_MIN_NS ? 2 * queue->claim_took_ns : PREFETCH_MIN_NS;
-	int64_t moment = (int64_t)(queue->jobs_per_s * (double)span / (double)NS_PER_S);
+	int64_t moment = (int64_t)(flow_per_s(&queue->flow, clock_mono_ns()) * (double)span / (double)NS_PER_S);
 	int64_t target = moment > two_batches ? moment : two_batches;
 	double limit = pace_per_s(queue);
 	if (limit > 0 && (double)target > limit)
@@ -50,19 +50,20 @@ static int64_t prefetch_target(const struct queue *queue)
 	return target;
 }
 
-static int64_t claim_room(const struct queue *queue)
+static int64_t claim_room(const struct queue *queue, int64_t target)
 {
-	int64_t room = (int64_t)buffer_room(&queue->buffer, (size_t)prefetch_target(queue));
+	int64_t room = (int64_t)buffer_room(&queue->buffer, (size_t)target);
 	return room > CLAIM_MAX ? CLAIM_MAX : room;
 }
 
-static bool worth_a_claim(const struct queue *queue, int64_t room)
+/* When half of the target is gone: what is left lasts for as long as the claim takes. */
+static bool worth_a_claim(const struct queue *queue, int64_t target, int64_t room)
 {
 	if (room <= 0)
 		return false;
-	if (room >= CLAIM_WORTH || queue->buffer.entries == 0)
+	if (queue->buffer.entries == 0 || (int64_t)queue->buffer.entries < queue->batch_size)
 		return true;
-	return (int64_t)queue->buffer.entries < queue->batch_size;
+	return room >= CLAIM_WORTH && (room >= CLAIM_MAX || (int64_t)queue->buffer.released <= target / 2);
 }
 
 /* ---- the answer ---- */
@@ -221,10 +222,10 @@ static void claim_send(struct dispatcher *d, struct claim_call *call)
 
 static void claim_queue(struct dispatcher *d, struct queue *queue)
 {
-	int64_t room = claim_room(queue);
+	int64_t target = prefetch_target(queue), room = claim_room(queue, target);
 	if (clock_mono_ns() < queue->claim_not_before_ns)
 		return;
-	if (queue->claiming || queue->paused || receiver_shut(queue) || queue->nworkers == 0 || !worth_a_claim(queue, room))
+	if (queue->claiming || queue->paused || receiver_shut(queue) || queue->nworkers == 0 || !worth_a_claim(queue, target, room))
 		return;
 	struct claim_call *call = xcalloc(1, sizeof *call);
 	call->d = d;

@@ -36,10 +36,11 @@ void counts_ended(struct queue *queue, enum shm_counter counter, int64_t now_ns)
 	if (second != queue->ended_second)
 		turn_seconds(queue, second);
 	queue->ended[second % SECONDS]++;
+	flow_add(&queue->flow, now_ns);
 	counter_add(queue, counter, 1);
 }
 
-/* Over ten and sixty seconds; and, for the prefetch, the last whole one, smoothed. */
+/* Over ten and sixty seconds. */
 static void publish_throughput(struct queue *queue)
 {
 	int64_t second = clock_mono_ns() / NS_PER_S;
@@ -51,8 +52,6 @@ static void publish_throughput(struct queue *queue)
 		if (i < SHORT)
 			sum = minute;
 	}
-	double last = (double)queue->ended[(second + SECONDS - 1) % SECONDS];
-	queue->jobs_per_s = 0.5 * queue->jobs_per_s + 0.5 * last;
 	atomic_store(&queue->shm->throughput_milli, sum * 1000 / SHORT);
 	atomic_store(&queue->shm->minute_milli, minute * 1000 / SECONDS);
 }

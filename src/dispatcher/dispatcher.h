@@ -36,6 +36,7 @@
 #include "queue/buffer.h"
 #include "queue/degrade.h"
 #include "queue/flight.h"
+#include "queue/flow.h"
 #include "queue/limits.h"
 #include "queue/tuner.h"
 #include "queue/waits.h"
@@ -169,7 +170,7 @@ struct queue {
 	bool claiming;           /* a claim is under way */
 	int64_t claim_not_before_ns; /* after a failed claim */
 	int64_t claim_sent_ns, claim_took_ns; /* smoothed duration */
-	double jobs_per_s;       /* smoothed rate of outcomes */
+	struct flow flow;        /* of its ends, as they are committed */
 	bool paused, pause_unstored; /* unstored: asked for here while the database was away */
 	uint64_t ended[60];      /* ended jobs by second, for throughput */
 	int64_t ended_second;

@@ -7,7 +7,7 @@ libqueue_a_SOURCES = \
 	src/queue/backlog.c src/queue/backlog.h src/queue/plan.c src/queue/tenants.c src/queue/tenants.h \
 	src/queue/buffer.c src/queue/buffer.h \
 	src/queue/exceed.c src/queue/exceed.h src/queue/limits.c src/queue/limits.h \
-	src/queue/flight.c src/queue/flight.h \
+	src/queue/flight.c src/queue/flight.h src/queue/flow.c src/queue/flow.h \
 	src/queue/gcra.h src/queue/level.c src/queue/level.h \
 	src/queue/tuner.c src/queue/tuner.h src/queue/ladder.c src/queue/ladder.h src/queue/waits.c src/queue/waits.h \
 	src/queue/breaker.c src/queue/breaker.h src/queue/degrade.c src/queue/degrade.h src/queue/rate.c src/queue/rate.h \

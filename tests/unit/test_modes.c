@@ -12,6 +12,7 @@
 #include "queue/breaker.h"
 #include "queue/degrade.h"
 #include "queue/flight.h"
+#include "queue/flow.h"
 #include "queue/rate.h"
 #include "queue/waits.h"
 
@@ -519,6 +520,57 @@ START_TEST(test_flight_stays)
 }
 END_TEST
 
+/* ---- the flow of ends ---- */
+
+static void flow_ends(struct flow *f, int64_t every_ns, int64_t span_ns, int together)
+{
+	for (int64_t stop = now + span_ns; now < stop; now += every_ns)
+		for (int i = 0; i < together; i++)
+			flow_add(f, now);
+}
+
+START_TEST(test_flow_is_known_soon)
+{
+	struct flow f = {0};
+
+	ck_assert(flow_per_s(&f, now) <= 0);
+	flow_ends(&f, NS_PER_MS / 10, 50 * NS_PER_MS, 1); /* 10,000 a second */
+	ck_assert_double_ge(flow_per_s(&f, now), 500);
+	flow_ends(&f, NS_PER_MS / 10, NS_PER_S, 1);
+	ck_assert_double_eq_tol(flow_per_s(&f, now), 10000, 200);
+	flow_ends(&f, NS_PER_MS, NS_PER_S, 1);
+	ck_assert_double_eq_tol(flow_per_s(&f, now), 1000, 100);
+}
+END_TEST
+
+/* an hour without any is no promise of thousands */
+START_TEST(test_flow_stops)
+{
+	struct flow f = {0};
+
+	flow_ends(&f, NS_PER_MS / 10, NS_PER_S, 1);
+	now += 100 * NS_PER_MS;
+	ck_assert_double_le(flow_per_s(&f, now), 2010);
+	now += 3600 * NS_PER_S;
+	ck_assert_double_le(flow_per_s(&f, now), 0.1);
+	flow_add(&f, now);
+	ck_assert_double_le(flow_per_s(&f, now), 0.1);
+	flow_ends(&f, 20 * NS_PER_MS, 2 * NS_PER_S, 1);
+	ck_assert_double_eq_tol(flow_per_s(&f, now), 50, 5);
+}
+END_TEST
+
+START_TEST(test_flow_of_batches)
+{
+	struct flow f = {0};
+
+	flow_ends(&f, NS_PER_S, 10 * NS_PER_S, 100);
+	ck_assert_double_eq_tol(flow_per_s(&f, now), 100, 2);
+	flow_ends(&f, 50 * NS_PER_MS, 5 * NS_PER_S, 25);
+	ck_assert_double_eq_tol(flow_per_s(&f, now), 500, 25);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("modes");
@@ -549,6 +601,9 @@ int main(void)
 	tcase_add_test(tc, test_waits_by_speed);
 	tcase_add_test(tc, test_flight_finds_what_is_borne);
 	tcase_add_test(tc, test_flight_stays);
+	tcase_add_test(tc, test_flow_is_known_soon);
+	tcase_add_test(tc, test_flow_stops);
+	tcase_add_test(tc, test_flow_of_batches);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
