@@ -149,69 +149,100 @@ static enum email_got email_mime_attach(GMimeMultipart *mixed, const json_t *att
 	return got;
 }
 
-static enum email_got email_mime_body(GMimeMessage *message, const struct email_message *m, const struct email_stamp *stamp,
+static enum email_got email_mime_body(GMimeObject **body, const struct email_message *m, const struct email_stamp *stamp,
 	const char *dir, char *err, size_t errlen)
 {
-	GMimeObject *body = email_mime_texts(m, stamp);
 	enum email_got got = EMAIL_GOT;
 
+	*body = email_mime_texts(m, stamp);
 	if (json_array_size(m->attachments) > 0) {
-		GMimeMultipart *mixed = email_mime_multipart("mixed", stamp, 1, body);
+		GMimeMultipart *mixed = email_mime_multipart("mixed", stamp, 1, *body);
 		got = email_mime_attach(mixed, m->attachments, dir, err, errlen);
-		body = GMIME_OBJECT(mixed);
+		*body = GMIME_OBJECT(mixed);
 	}
-	g_mime_message_set_mime_part(message, body);
-	g_object_unref(body);
 	return got;
 }
 
 /* ---- headers ---- */
 
-/* All at once: gmime writes the whole header again whenever its list changes. */
-static void email_mime_addresses(GMimeMessage *message, GMimeAddressType type, const struct email_addresses *list)
+/* Takes over `folded`, a whole header that gmime has broken into lines. */
+static void email_mime_line(struct buf *head, char *folded)
 {
-	InternetAddressList *all = internet_address_list_new();
-
-	for (size_t i = 0; i < list->n; i++) {
-		InternetAddress *one = internet_address_mailbox_new(list->of[i].name, list->of[i].address);
-		internet_address_list_add(all, one);
-		g_object_unref(one);
-	}
-	if (list->n > 0)
-		internet_address_list_append(g_mime_message_get_addresses(message, type), all);
-	g_object_unref(all);
+	buf_puts(head, folded);
+	g_free(folded);
 }
 
-/* They stand in the message in the order in which they are set here. */
-static void email_mime_headers(GMimeMessage *message, const struct email_message *m, const struct email_stamp *stamp)
+/* An address is ASCII and has no spaces: only the names are encoded, or quoted. */
+static void email_mime_addresses(struct buf *head, const char *name, const struct email_addresses *list)
+{
+	struct buf line = {0};
+
+	buf_printf(&line, "%s:", name);
+	for (size_t i = 0; i < list->n; i++) {
+		const struct email_address *a = &list->of[i];
+		char *phrase = a->name == NULL || *a->name == '\0' ? NULL : g_mime_utils_header_encode_phrase(NULL, a->name, "utf-8");
+		buf_puts(&line, i == 0 ? " " : ", ");
+		if (phrase == NULL)
+			buf_puts(&line, a->address);
+		else
+			buf_printf(&line, "%s <%s>", phrase, a->address);
+		g_free(phrase);
+	}
+	if (list->n > 0)
+		email_mime_line(head, g_mime_utils_unstructured_header_fold(NULL, NULL, buf_str(&line)));
+	buf_free(&line);
+}
+
+static void email_mime_words(struct buf *head, const char *name, const char *value)
+{
+	struct buf line = {0};
+	char *encoded = g_mime_utils_header_encode_text(NULL, value, "utf-8");
+
+	buf_printf(&line, "%s: %s", name, encoded);
+	g_free(encoded);
+	email_mime_line(head, g_mime_utils_unstructured_header_fold(NULL, NULL, buf_str(&line)));
+	buf_free(&line);
+}
+
+static void email_mime_date(struct buf *head, int64_t us)
+{
+	GDateTime *date = g_date_time_new_from_unix_utc(us / 1000000);
+
+	if (date == NULL) /* no year of ours */
+		return;
+	char *text = g_mime_utils_header_format_date(date);
+	buf_printf(head, "Date: %s\n", text);
+	g_free(text);
+	g_date_time_unref(date);
+}
+
+/* Written by themselves, by gmime's own encoders: its message object would make and drop some thirty objects for them. */
+static void email_mime_headers(struct buf *head, const struct email_message *m, const struct email_stamp *stamp)
 {
 	const struct email_addresses from = {1, (struct email_address *)(uintptr_t)&m->from};
-	GDateTime *date = g_date_time_new_from_unix_utc(stamp->date_us / 1000000);
 	const char *name;
 	json_t *value;
 
-	if (date != NULL) {
-		g_mime_message_set_date(message, date);
-		g_date_time_unref(date);
-	}
-	email_mime_addresses(message, GMIME_ADDRESS_TYPE_FROM, &from);
-	email_mime_addresses(message, GMIME_ADDRESS_TYPE_REPLY_TO, &m->reply_to);
+	email_mime_date(head, stamp->date_us);
+	email_mime_addresses(head, "From", &from);
+	email_mime_addresses(head, "Reply-To", &m->reply_to);
 	if (m->subject.text != NULL)
-		g_mime_message_set_subject(message, m->subject.text, "utf-8");
-	email_mime_addresses(message, GMIME_ADDRESS_TYPE_TO, &m->to);
-	email_mime_addresses(message, GMIME_ADDRESS_TYPE_CC, &m->cc);
-	g_mime_message_set_message_id(message, stamp->message_id);
+		email_mime_words(head, "Subject", m->subject.text);
+	email_mime_addresses(head, "To", &m->to);
+	email_mime_addresses(head, "Cc", &m->cc);
+	buf_printf(head, "Message-Id: <%s>\n", stamp->message_id);
 	json_object_foreach(m->headers, name, value)
-		g_mime_object_append_header(GMIME_OBJECT(message), name, json_string_value(value), "utf-8");
+		email_mime_words(head, name, json_string_value(value));
+	buf_puts(head, "MIME-Version: 1.0\n");
 }
 
 /* ---- */
 
-static void email_mime_write(GMimeMessage *message, struct buf *out)
+static void email_mime_write(const struct buf *head, GMimeObject *body, struct buf *out)
 {
 	GMimeStream *stream = g_mime_stream_mem_new();
 
-	if (g_mime_object_write_to_stream(GMIME_OBJECT(message), NULL, stream) < 0)
+	if (g_mime_stream_write(stream, head->data, head->len) < 0 || g_mime_object_write_to_stream(body, NULL, stream) < 0)
 		mem_exhausted(0); /* memory takes all bytes that there is room for */
 	const GByteArray *bytes = g_mime_stream_mem_get_byte_array(GMIME_STREAM_MEM(stream));
 	smtp_data_add(out, (const char *)bytes->data, bytes->len);
@@ -221,12 +252,15 @@ static void email_mime_write(GMimeMessage *message, struct buf *out)
 enum email_got email_mime_build(const struct email_message *m, const struct email_stamp *stamp, const char *attachment_dir,
 	struct buf *out, char *err, size_t errlen)
 {
-	GMimeMessage *message = g_mime_message_new(FALSE);
+	GMimeObject *body;
+	enum email_got got = email_mime_body(&body, m, stamp, attachment_dir, err, errlen);
 
-	email_mime_headers(message, m, stamp);
-	enum email_got got = email_mime_body(message, m, stamp, attachment_dir, err, errlen);
-	if (got == EMAIL_GOT)
-		email_mime_write(message, out);
-	g_object_unref(message);
+	if (got == EMAIL_GOT) {
+		struct buf head = {0};
+		email_mime_headers(&head, m, stamp);
+		email_mime_write(&head, body, out);
+		buf_free(&head);
+	}
+	g_object_unref(body);
 	return got;
 }
