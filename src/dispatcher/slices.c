@@ -81,10 +81,10 @@ struct slice_law slices_use(struct slice **handle, struct queue *queue, char sco
 		slice_change(slice, interval_ns, burst_ns);
 		queue->d->slices->turn_ns = 0;
 	}
+	slice_advance(slice, now_ns); /* before the question whether anything of it is left */
 	if (now_ns - slice->used_ns > UNUSED_NS && slice->nspans == 0)
 		queue->d->slices->next_ask_ns = 0; /* it is not asked for any more: at once */
 	slice->used_ns = queue->d->slices->used_ns = now_ns;
-	slice_advance(slice, now_ns);
 	if (slice->begun)
 		return (struct slice_law){slice->spans[0].interval_ns, slice->spans[0].burst_ns, slice->spans[0].until_ns};
 	return (struct slice_law){0, 0, slice->nspans > 0 ? slice->spans[0].from_ns : now_ns + RETRY_NS};
