@@ -412,9 +412,11 @@ int dispatcher_main(struct child *child)
 	atomic_store(&child->slot->worked, 1);
 	shm_cell_set(&child->slot->doing, "dispatching");
 	on_tick(-1, 0, d);
-	while (!d->exit_now)
+	while (!d->exit_now) {
+		rest_take(d);
 		if (event_base_loop(d->base, EVLOOP_ONCE) < 0)
 			dispatcher_leave(d, JOBQ_EXIT_INTERNAL);
+	}
 	stop(d);
 	return d->exit_code;
 }

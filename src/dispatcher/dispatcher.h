@@ -342,6 +342,7 @@ void outcome_decided(struct dispatcher *d, struct job *job, bool excused); /* wa
 /* complete.c */
 void complete_add(struct dispatcher *d, struct job *job); /* job is ENDED and its fate is set */
 void complete_pump(struct dispatcher *d);
+void rest_take(const struct dispatcher *d); /* sleeps for half a millisecond at most, while thousands of jobs end a second */
 int64_t complete_when_ns(const struct dispatcher *d); /* mono: when the next round may begin; INT64_MAX: not before something else has happened */
 bool complete_idle(const struct dispatcher *d);
 /* sweep.c */

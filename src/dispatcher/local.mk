@@ -19,7 +19,7 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/outcome.c \
 	src/dispatcher/pace.c src/dispatcher/pace.h \
 	src/dispatcher/receiver.c src/dispatcher/receiver.h \
-	src/dispatcher/recover.c \
+	src/dispatcher/recover.c src/dispatcher/rest.c \
 	src/dispatcher/roster.c src/dispatcher/roster.h \
 	src/dispatcher/settle.c src/dispatcher/settle.h \
 	src/dispatcher/slice.c src/dispatcher/slice.h \
