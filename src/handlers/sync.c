@@ -189,6 +189,18 @@ bool sync_ask(struct sync_run *run, struct http_request *r)
 	return run->call != NULL;
 }
 
+/* What may help against a refusal. */
+static const char *sync_advice(const struct sync_run *run, long status)
+{
+	if (status == 304)
+		return " (it was not asked what is new)";
+	if (status >= 300 && status < 400)
+		return " (redirects are not followed: correct the URL)";
+	bool lost = status == 400 || status == 404 || status == 410 || status == 422;
+	bool kept = !run->spec->push && run->pages == 0 && (json_object_get(run->state, "cursor") != NULL || json_object_get(run->state, "next") != NULL);
+	return lost && kept ? " (asked from the position that was kept; \"full\": true begins afresh)" : "";
+}
+
 static void sync_reason(const struct sync_run *run, const struct http_reply *reply, const char *what, char *text, size_t size)
 {
 	char shown[ANSWER_SHOWN];
@@ -200,7 +212,7 @@ static void sync_reason(const struct sync_run *run, const struct http_reply *rep
 	} else {
 		size_t len = text_clean(shown, sizeof shown, reply->body, reply->body_len);
 		n = snprintf(text, size, "%s: %s answered %ld%s%s%s", what, run->spec->host, reply->status, len > 0 ? ": " : "", shown,
-			reply->status >= 300 && reply->status < 400 ? " (redirects are not followed: correct the URL)" : "");
+			sync_advice(run, reply->status));
 	}
 	if (n < 0)
 		text[0] = '\0';
