@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "conf/conf.h"
 #include "handlers/headers.h"
+#include "handlers/law.h"
 #include "handlers/payload.h"
 #include "handlers/registry.h"
 #include "pg/pool.h"
@@ -227,9 +228,9 @@ void sync_refused(struct sync_run *run, const struct http_reply *reply, const ch
 	if (reply->not_public)
 		sync_fail(run, "\"url\" leads to an address that is not public");
 	else if (answered && (reply->status == 429 || (reply->status == 503 && reply->retry_after_ns >= 0)))
-		sync_db_put_off(run, OUTCOME_SNOOZE, reply->retry_after_ns, text);
+		sync_db_put_off(run, OUTCOME_SNOOZE, law_snooze(reply), text); /* at once is no time, or the two would never rest */
 	else if (!answered || reply->status == 408 || reply->status >= 500)
-		sync_db_put_off(run, OUTCOME_RETRY, reply->retry_after_ns, text);
+		sync_db_put_off(run, OUTCOME_RETRY, law_snooze(reply), text);
 	else
 		sync_fail(run, "%s", text);
 }

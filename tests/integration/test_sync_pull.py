@@ -334,6 +334,16 @@ def test_retry_after_counts_for_the_tenant(start, shop, site, status, headers):
     assert acme[1] - acme[0] >= 1.9 and shop.one("SELECT count(*) FROM jobq.sync_waits") == 0
 
 
+@pytest.mark.parametrize("after", ["0", "soon", "-5", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_retry_after_that_says_nothing(start, shop, site, after):
+    """At once, in the past, or no time at all: the host is left alone for a time that grows, instead of being asked without a pause."""
+    hook = site(lambda r: (429, b"", {"Retry-After": after}) if len(hook.requests) <= 2 else (200, {"items": items(0, 3)}))
+    start(max_retries=0)
+    assert shop.wait_job(pull(shop, hook.url), "completed")["retry_count"] == 0
+    first, second, third = [r.at for r in hook.requests]
+    assert second - first >= 0.9 and third - second >= 1.9
+
+
 def cases(start, shop, site, table, **keys):
     """One job for each case, of a tenant of its own (waits are tenants' own), at a path of its own; the rows of the jobs when all have failed."""
     hook = site(lambda r: table[int(r.path[1:].split("?")[0])][0])
