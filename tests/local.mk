@@ -266,6 +266,11 @@ unit_import_SOURCES = tests/unit/test_import.c
 unit_import_CFLAGS = $(UNIT_CFLAGS)
 unit_import_LDADD = libhandlers.a libpg.a libbase.a $(UNIT_LIBS) $(HANDLERS_LIBS)
 
+check_PROGRAMS += unit_slices
+unit_slices_SOURCES = tests/unit/test_slices.c
+unit_slices_CFLAGS = $(UNIT_CFLAGS)
+unit_slices_LDADD = libdispatcher.a libhandlers.a libworker.a $(JOBQD_LIBS) $(UNIT_LIBS)
+
 # lines and branches of src/queue that the unit programs run; fails below 95% and 90%
 dist_check_SCRIPTS += tests/unit/coverage.sh
 .PHONY: coverage

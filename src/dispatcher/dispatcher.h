@@ -12,7 +12,7 @@
  * around it: db.c (connections), node.c (incarnation and lease), recover.c (claims of the one before), sweep.c (lost
  * nodes, lost replies), wake.c (sleeping and waking), workers.c (their sockets and deaths), tick.c (cancels, pauses, progress),
  * learn.c (batch sizes), receiver.c (the receiver's rate and gate), pace.c (the queue's rate limit),
- * roster.c (tenants and tiers), limit.c, words.c and slices.c (their limits), counts.c (what shared memory shows), control.c and why.c (jobqctl), upkeep.c (partitions).
+ * roster.c (tenants and tiers), limit.c, words.c, slices.c and slice.c (their limits), counts.c (what shared memory shows), control.c and why.c (jobqctl), upkeep.c (partitions).
  *
  * Invariants: a job object exists exactly while its row is claimed under its token by this incarnation; only complete.c
  * and claim.c write rows of jobs; every write after the claim is fenced by (id, token). Losing the database loses nothing:

@@ -22,6 +22,7 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/recover.c \
 	src/dispatcher/roster.c src/dispatcher/roster.h \
 	src/dispatcher/settle.c src/dispatcher/settle.h \
+	src/dispatcher/slice.c src/dispatcher/slice.h \
 	src/dispatcher/slices.c src/dispatcher/slices.h \
 	src/dispatcher/sweep.c \
 	src/dispatcher/tick.c \

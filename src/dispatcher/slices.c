@@ -1,10 +1,9 @@
 /*
- * dispatcher/slices.c: asks for this node's part of rate limits, and writes it into their words; see slices.h.
+ * dispatcher/slices.c: the limits in use on this node: asks the database for its part of them, and lets each begin in time; see slices.h.
  *
- * Runs in the dispatcher. Owns d->slices. Times of an answer count from its moment: ends from when it was asked, beginnings from when it
- * came, so this node never uses more than is meant for it, whatever the way took. Every law that is written ends by itself: a
- * dispatcher that is stopped or cut off leaves nothing open. Where no slice was running, a new one begins with what nobody could
- * take meanwhile (idle_us), and not with a full burst. A lost answer costs use, never the limit.
+ * Runs in the dispatcher. Owns d->slices, and each queue's alone_until_ns. One question is under way at a time, for all limits that were wanted
+ * lately; what an answer means for one limit is slice.c's. A limit that is dropped meanwhile leaves a hole in the question, so
+ * that the answers still belong to who asked. Fails by asking again: a lost answer costs use, never the limit.
  */
 #include "config.h"
 
@@ -12,46 +11,17 @@
 
 #include <jansson.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "dispatcher/dispatcher.h"
-#include "dispatcher/pace.h"
-#include "dispatcher/words.h"
-#include "queue/gcra.h"
-#include "shm/limit.h"
+#include "dispatcher/slice.h"
 
 #define ASK_NS (450 * NS_PER_MS)       /* twice in a slice: an answer may be late */
 #define ASK_ALONE_NS NS_PER_S
 #define RETRY_NS (100 * NS_PER_MS)
 #define UNUSED_NS (5 * NS_PER_S)       /* then it is not asked for any more */
-#define CLOSED 1                       /* an until_ns that is over */
-#define SLICES 2                       /* the one that runs, and the next */
-
-struct span {
-	int64_t from_ns, until_ns, interval_ns, burst_ns;
-};
-
-struct slice { /* one limit */
-	struct queue *queue;
-	char scope;
-	const char *name;
-	uint32_t word;
-	int64_t interval_ns, burst_ns; /* of all nodes together */
-	struct span spans[SLICES];
-	size_t nspans;
-	bool begun;             /* spans[0] is written into the word */
-	int64_t covered_ns;     /* until then this node has had a part without a gap */
-	int64_t ended_ns;       /* no law since then; 0 = there was none, or one runs */
-	bool refill;            /* the next span begins with `kept` units, and not with what it had */
-	double kept;
-	int64_t used_ns;        /* last wanted */
-	double taken;           /* units since it was asked for */
-	bool waits;             /* and somebody waited */
-	TAILQ_ENTRY(slice) link;
-};
 
 struct slices {
 	TAILQ_HEAD(, slice) all;
@@ -62,72 +32,6 @@ struct slices {
 	int64_t used_ns;        /* when one of them was wanted last */
 	bool asking;
 };
-
-/* ---- the words ---- */
-
-static struct shm_limit *word_of(const struct slice *slice)
-{
-	return slice->word == SHM_NO_WORD ? &slice->queue->shm->limit : words_limit(slice->queue->d, slice->word);
-}
-
-static void write_law(const struct slice *slice, int64_t interval_ns, int64_t burst_ns, int64_t until_ns)
-{
-	if (slice->word == SHM_NO_WORD)
-		pace_slice(slice->queue, interval_ns, burst_ns, until_ns);
-	else
-		shm_limit_set_until(word_of(slice), interval_ns, burst_ns, until_ns);
-}
-
-static void close_word(struct slice *slice)
-{
-	write_law(slice, slice->interval_ns, slice->burst_ns, CLOSED);
-	slice->begun = false;
-}
-
-/* Units that could be taken when the law ended. */
-static double left_at_end(const struct slice *slice)
-{
-	const struct shm_limit *limit = word_of(slice);
-	int64_t interval = atomic_load(&limit->interval_ns), ahead = gcra_ahead(atomic_load(&limit->tat_ns), slice->ended_ns);
-	return interval > 0 ? (double)(atomic_load(&limit->burst_ns) - ahead) / (double)interval : 0;
-}
-
-/* While this node had no part nothing was added to it: others took what came in that time. */
-static void begin(struct slice *slice, const struct span *span)
-{
-	if (slice->refill || slice->ended_ns > 0) {
-		double units = slice->refill ? slice->kept : left_at_end(slice);
-		close_word(slice);
-		shm_limit_drain(word_of(slice), units);
-	}
-	write_law(slice, span->interval_ns, span->burst_ns, span->until_ns);
-	slice->begun = true;
-	slice->refill = false;
-	slice->ended_ns = 0;
-}
-
-/* The span that runs now is in the word; those that are over are gone. */
-static void advance(struct slice *slice, int64_t now_ns)
-{
-	while (slice->nspans > 0 && slice->spans[0].until_ns <= now_ns) {
-		if (slice->begun)
-			slice->ended_ns = slice->spans[0].until_ns;
-		memmove(&slice->spans[0], &slice->spans[1], (SLICES - 1) * sizeof slice->spans[0]);
-		slice->nspans--;
-		slice->begun = false;
-	}
-	const struct span *span = &slice->spans[0];
-	if (slice->nspans == 0 || slice->begun || span->from_ns > now_ns)
-		return;
-	begin(slice, span);
-}
-
-/* When its next span begins. */
-static int64_t next_of(const struct slice *slice)
-{
-	size_t coming = slice->begun ? 1 : 0;
-	return slice->nspans > coming ? slice->spans[coming].from_ns : INT64_MAX;
-}
 
 /* ---- use ---- */
 
@@ -152,29 +56,12 @@ static struct slice *use_new(struct queue *queue, char scope, const char *name, 
 	slice->burst_ns = burst_ns;
 	TAILQ_INSERT_TAIL(&s->all, slice, link);
 	if (queue->alone_until_ns > clock_mono_ns()) {
-		slice->spans[0] = (struct span){0, queue->alone_until_ns, interval_ns, burst_ns};
-		slice->nspans = 1;
-		slice->covered_ns = queue->alone_until_ns;
+		slice_alone(slice);
 		return slice;
 	}
-	close_word(slice);
+	slice_close(slice);
 	s->next_ask_ns = 0;
 	return slice;
-}
-
-static void change_law(struct slice *slice, int64_t interval_ns, int64_t burst_ns)
-{
-	for (size_t i = 0; i < slice->nspans; i++) { /* as large a part of the new limit */
-		slice->spans[i].interval_ns = slice->spans[i].interval_ns == slice->interval_ns ? interval_ns :
-			(int64_t)((double)slice->spans[i].interval_ns * (double)interval_ns / (double)slice->interval_ns);
-		slice->spans[i].burst_ns = slice->spans[i].burst_ns < burst_ns ? slice->spans[i].burst_ns : burst_ns;
-	}
-	if (slice->queue->alone_until_ns > clock_mono_ns() && slice->nspans > 0)
-		slice->spans[0].burst_ns = burst_ns;
-	slice->interval_ns = interval_ns;
-	slice->burst_ns = burst_ns;
-	slice->begun = false;
-	slice->queue->d->slices->turn_ns = 0;
 }
 
 struct slice_law slices_use(struct slice **handle, struct queue *queue, char scope, const char *name, uint32_t word, int64_t interval_ns,
@@ -188,14 +75,16 @@ struct slice_law slices_use(struct slice **handle, struct queue *queue, char sco
 		slice->word = word;
 		slice->begun = false;
 		if (slice->nspans == 0)
-			close_word(slice);
+			slice_close(slice);
 	}
-	if (slice->interval_ns != interval_ns || slice->burst_ns != burst_ns)
-		change_law(slice, interval_ns, burst_ns);
+	if (slice->interval_ns != interval_ns || slice->burst_ns != burst_ns) {
+		slice_change(slice, interval_ns, burst_ns);
+		queue->d->slices->turn_ns = 0;
+	}
+	slice_advance(slice, now_ns); /* before the question whether anything of it is left */
 	if (now_ns - slice->used_ns > UNUSED_NS && slice->nspans == 0)
 		queue->d->slices->next_ask_ns = 0; /* it is not asked for any more: at once */
 	slice->used_ns = queue->d->slices->used_ns = now_ns;
-	advance(slice, now_ns);
 	if (slice->begun)
 		return (struct slice_law){slice->spans[0].interval_ns, slice->spans[0].burst_ns, slice->spans[0].until_ns};
 	return (struct slice_law){0, 0, slice->nspans > 0 ? slice->spans[0].from_ns : now_ns + RETRY_NS};
@@ -227,55 +116,6 @@ void slices_drop(struct slice *slice)
 
 /* ---- the answer ---- */
 
-static void take_spans(struct slice *slice, const json_t *grant, int64_t asked_ns, int64_t now_ns)
-{
-	const json_t *slices = json_object_get(grant, "slices");
-	slice->nspans = 0;
-	for (size_t i = 0; i < json_array_size(slices) && slice->nspans < SLICES; i++) {
-		const json_t *one = json_array_get(slices, i);
-		double rate = json_number_value(json_object_get(one, "rate"));
-		int64_t burst = json_integer_value(json_object_get(one, "burst"));
-		if (rate <= 0 || burst < 1)
-			continue;
-		int64_t interval = (int64_t)((double)NS_PER_S / rate) + 1;
-		slice->spans[slice->nspans++] = (struct span){
-			.from_ns = now_ns + json_integer_value(json_object_get(one, "from_us")) * NS_PER_US,
-			.until_ns = asked_ns + json_integer_value(json_object_get(one, "until_us")) * NS_PER_US,
-			.interval_ns = interval, .burst_ns = gcra_span(burst, interval)};
-	}
-}
-
-/* idle_us null: nobody has taken from it lately, it is full. */
-static void fill(struct slice *slice, const json_t *idle_us)
-{
-	close_word(slice);
-	slice->refill = json_is_number(idle_us);
-	slice->kept = slice->refill ? json_number_value(idle_us) * (double)NS_PER_US / (double)slice->interval_ns : 0;
-	slice->ended_ns = 0;
-}
-
-static void take_grant(struct slice *slice, const json_t *grant, const json_t *hold, int64_t asked_ns, int64_t now_ns)
-{
-	bool running = now_ns <= slice->covered_ns;
-	const json_t *idle = json_object_get(hold ? hold : grant, "idle_us");
-	if (hold) {
-		slice->spans[0] = (struct span){now_ns, slice->queue->alone_until_ns, slice->interval_ns, slice->burst_ns};
-		slice->nspans = 1;
-	} else {
-		take_spans(slice, grant, asked_ns, now_ns);
-	}
-	slice->begun = false;
-	if (slice->nspans == 0) {
-		slice->covered_ns = 0;
-		close_word(slice);
-		return;
-	}
-	if (!running)
-		fill(slice, idle);
-	slice->covered_ns = slice->spans[slice->nspans - 1].until_ns;
-	advance(slice, now_ns);
-}
-
 static void take_holds(struct dispatcher *d, const json_t *alone, int64_t asked_ns)
 {
 	for (size_t i = 0; i < d->nqueues; i++) {
@@ -293,7 +133,7 @@ static void take_answer(struct dispatcher *d, const json_t *doc)
 	take_holds(d, alone, s->asked_ns);
 	for (size_t i = 0; i < s->nasked; i++)
 		if (s->asked[i])
-			take_grant(s->asked[i], json_array_get(grants, i), json_object_get(alone, s->asked[i]->queue->name), s->asked_ns, now_ns);
+			slice_grant(s->asked[i], json_array_get(grants, i), json_object_get(alone, s->asked[i]->queue->name), s->asked_ns, now_ns);
 }
 
 static void answer(void *arg, const struct pg_result *result)
@@ -402,8 +242,8 @@ static void turn(struct slices *s, int64_t now_ns)
 	struct slice *slice;
 	s->turn_ns = INT64_MAX;
 	TAILQ_FOREACH(slice, &s->all, link) {
-		advance(slice, now_ns);
-		int64_t next = next_of(slice);
+		slice_advance(slice, now_ns);
+		int64_t next = slice_next_ns(slice);
 		s->turn_ns = next < s->turn_ns ? next : s->turn_ns;
 	}
 }

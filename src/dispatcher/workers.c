@@ -197,6 +197,7 @@ static void on_gate(struct worker *worker, struct rd *body)
 static void on_frame(void *arg, const struct wire_head *head, struct rd body)
 {
 	struct worker *worker = arg;
+	struct dispatcher *d = worker->d; /* the worker may be gone after its frame */
 	if (head->type == FRAME_HELLO) {
 		on_hello(worker, &body);
 	} else if (!worker->queue) {
@@ -216,7 +217,7 @@ static void on_frame(void *arg, const struct wire_head *head, struct rd body)
 		broken(worker, "a frame of unknown type");
 		return;
 	}
-	dispatcher_pump(worker->d);
+	dispatcher_pump(d);
 }
 
 /* ---- deaths ---- */

@@ -186,6 +186,33 @@ def test_garbage_on_the_dispatch_socket(daemon, db):
     assert d.status()["processes"][1]["restarts"] == 0
 
 
+def test_a_worker_that_is_none(daemon, db):
+    """Well-formed frames of somebody that the dispatcher cannot place end that connection, and nothing else."""
+    import socket
+    import struct
+    d = daemon(db, {"null": {}}).start()
+    worker = next(p for p in d.status()["processes"] if p["role"] == "worker")
+
+    def frame(kind, *words):
+        return struct.pack("=IHHII", 4 * len(words), kind, 0, 0, 0) + struct.pack(f"={len(words)}I", *words)
+
+    hello, outcomes, version = 1, 4, 2
+    placed = frame(hello, version, worker["slot"], worker["generation"], 0, 1)
+    before = d.pids("dispatcher")
+    for said in (frame(hello, version, 999999, 1, 0, 1), frame(hello, version, worker["slot"], worker["generation"] + 7, 0, 1),
+                 frame(hello, version, worker["slot"], worker["generation"], 77, 1), frame(hello, version + 1, 0, 0, 0, 1), frame(hello), frame(outcomes),
+                 placed + frame(outcomes), placed + frame(outcomes, 3), placed + frame(99)):
+        for _ in range(3):
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(os.path.join(d.run, "dispatch.sock"))
+                s.settimeout(10)
+                s.sendall(said)
+                while s.recv(4096):
+                    pass
+    db.wait_job(db.enqueue("null", {}), "completed")
+    assert d.pids("dispatcher") == before
+
+
 def test_hostile_texts(daemon, db):
     """Tenants' text is data everywhere: in SQL, in logs, on the terminal."""
     evil = "x'; DROP TABLE jobq.jobs; --\u202e\x1b[2J \" \\ $1 %s {}"
