@@ -151,6 +151,7 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 	if (d->leaving) {
 		leave_step(d);
 		workers_send_acks(d);
+		set_timer(d, clock_mono_ns()); /* what could not be written is tried again */
 		return;
 	}
 	if (d->draining)
