@@ -119,7 +119,7 @@ def test_the_dispatcher_writes_what_it_knows(daemon, db):
 
     def tried():
         """When it last tried to write the outcome."""
-        rows = db.sql("SELECT query_start FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%finish_tied($1%'")
+        rows = db.sql("SELECT query_start FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'jobqd complete' AND query LIKE '%finish_tied%'")
         return rows[0][0] if rows else None
 
     wait_until(tried, "its outcome")
