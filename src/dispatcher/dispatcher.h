@@ -251,7 +251,7 @@ struct dispatcher {
 	struct buf control_in, control_out;
 	/* when periodic work is due, mono ns */
 	int64_t next_second_ns, next_scan_ns, next_count_ns, next_sweep_ns, next_upkeep_ns, next_tick_ns, next_schema_ns, next_unserved_ns, next_own_ns, next_heads_ns, next_roster_ns;
-	bool sweeping, counting, ticking, expiring, upkeeping, checking, listing, reading_heads, roster_reading;
+	bool renewing, sweeping, counting, ticking, expiring, upkeeping, checking, listing, reading_heads, roster_reading;
 };
 
 /* dispatcher.c */
@@ -342,6 +342,7 @@ void outcome_timed_out(struct dispatcher *d, struct job *job);
 void outcome_release(struct dispatcher *d, struct job *job);              /* to the database as it was */
 void outcome_release_buffered(struct dispatcher *d, const struct queue *queue, const char *tenant); /* NULL: of all queues, all tenants */
 void outcome_cancelled(struct dispatcher *d, struct job *job);
+void outcome_too_large(struct dispatcher *d, struct job *job);            /* for any frame; in no list */
 void outcome_decided(struct dispatcher *d, struct job *job, bool excused); /* was in doubt */
 /* complete.c */
 void complete_add(struct dispatcher *d, struct job *job); /* job is ENDED and its fate is set */
