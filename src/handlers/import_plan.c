@@ -74,6 +74,17 @@ static bool by_name(const struct making *m, char *const *names, size_t n)
 	return true;
 }
 
+/* Is the file's column `at` named a second time? Nobody knows which of the two is meant. */
+static bool named_twice(const struct making *m, char *const *names, size_t n, size_t at)
+{
+	for (size_t i = at + 1; i < n; i++)
+		if (strcmp(names[i], names[at]) == 0) {
+			(void)snprintf(m->err, m->errlen, "the file has the column \"%.100s\" twice", names[at]);
+			return true;
+		}
+	return false;
+}
+
 /* As `columns` says. names NULL: `columns` is the list of the file's columns, or of keys. */
 static bool by_map(const struct making *m, char *const *names, size_t n)
 {
@@ -89,6 +100,8 @@ static bool by_map(const struct making *m, char *const *names, size_t n)
 			(void)snprintf(m->err, m->errlen, "the file has no column \"%.100s\"", column->file);
 			return false;
 		}
+		if (names != NULL && named_twice(m, names, n, at))
+			return false;
 		if (column->table != NULL && !add(m, column->table, at, column->file))
 			return false;
 	}

@@ -3,7 +3,7 @@
  *
  * Pure; runs in a worker. Owns the bytes of the row that is being read. A byte is looked at once, through a table of 256
  * classes, so that plain text is passed over quickly. Quotes toggle as in PostgreSQL's COPY: a quote anywhere opens, "" inside
- * is two toggles. Invariant: every row is called back once, as good or as bad, in order; blank lines are none.
+ * is two toggles. But one that opens behind text (5" pipe) and takes the line's end with it makes a bad row. Invariant: every row is called back once, as good or as bad, in order; blank lines are none.
  */
 #include "config.h"
 
@@ -47,7 +47,7 @@ static void next_row(struct import_split *s)
 	s->from = s->at;
 	s->fields = 1;
 	s->start = s->line;
-	s->quoted = s->nul = s->high = s->lone_cr = s->cr = s->too_long = false;
+	s->quoted = s->inner = s->swallowed = s->nul = s->high = s->lone_cr = s->cr = s->too_long = false;
 }
 
 static const char *problem(const struct import_split *s, const char *text, size_t len)
@@ -60,7 +60,16 @@ static const char *problem(const struct import_split *s, const char *text, size_
 		return "is not UTF-8";
 	if (s->lone_cr)
 		return "holds a carriage return outside quotes that ends no line";
+	if (s->swallowed)
+		return "goes over a line's end in a quote that opens in the middle of a field";
 	return NULL;
+}
+
+static bool blank(const char *text, size_t len)
+{
+	while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+		len--;
+	return len == 0;
 }
 
 /* The bytes up to `at` are a row, line end and all. */
@@ -79,7 +88,7 @@ static void row(struct import_split *s)
 		r.len = CUT;
 	if (reason != NULL)
 		s->calls->bad(s->arg, &r, reason);
-	else if (r.len > 0)
+	else if (s->csv ? r.len > 0 : !blank(r.text, r.len))
 		s->calls->row(s->arg, &r);
 }
 
@@ -97,6 +106,18 @@ static void shorten(struct import_split *s)
 	s->at = s->from + CUT;
 }
 
+/* Does the quote before `at`, which opens, stand behind text of its field? (Behind a quote it goes on with what that one closed.) */
+static bool opens_inside(const struct import_split *s)
+{
+	const char *from = s->b.data + s->from, *p = s->b.data + s->at - 1;
+
+	if (p > from && p[-1] == '"')
+		return s->inner;
+	while (p > from && p[-1] == ' ' && s->delimiter != ' ')
+		p--;
+	return p > from && p[-1] != s->delimiter;
+}
+
 static void special(struct import_split *s, enum byte_class class)
 {
 	if (s->cr && class != BYTE_LF)
@@ -104,6 +125,7 @@ static void special(struct import_split *s, enum byte_class class)
 	s->cr = false;
 	switch (class) {
 	case BYTE_QUOTE:
+		s->inner = s->quoted ? s->inner : opens_inside(s);
 		s->quoted = !s->quoted;
 		break;
 	case BYTE_DELIMITER:
@@ -113,6 +135,7 @@ static void special(struct import_split *s, enum byte_class class)
 		s->cr = true;
 		break;
 	case BYTE_LF:
+		s->swallowed |= s->quoted && s->inner;
 		s->line++;
 		break;
 	case BYTE_NUL:

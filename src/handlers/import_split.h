@@ -2,7 +2,7 @@
  * handlers/import_split.h: a file's bytes into rows, as they come: CSV (RFC 4180, quotes over several lines) or one row a line. Pure.
  *
  * What PostgreSQL's COPY would break off for is found here, with its line, so that one bad row need not end a COPY: rows that are
- * not UTF-8, hold NUL, are too long, or mix line ends. Memory is one row of at most `max_row` bytes and what was fed last.
+ * not UTF-8, hold NUL, are too long, or mix line ends; and rows that COPY would make of two by a stray quote. Memory is one row of at most `max_row` bytes and what was fed last.
  */
 #ifndef JOBQ_HANDLERS_IMPORT_SPLIT_H
 #define JOBQ_HANDLERS_IMPORT_SPLIT_H
@@ -37,7 +37,7 @@ struct import_split {
 	size_t from, at;      /* where the row begins; scanned so far */
 	int64_t line, start;  /* where we are; where the row began */
 	size_t fields;
-	bool begun, quoted, nul, high, lone_cr, cr, too_long, dead;
+	bool begun, quoted, inner, swallowed, nul, high, lone_cr, cr, too_long, dead;
 	unsigned char class_plain[256], class_quoted[256];
 };
 

@@ -125,7 +125,8 @@ static void push_half(struct sql_run *run)
 /* The part is rolled back by now, or its connection given up. */
 void sql_end_part(struct sql_run *run, enum sql_verdict verdict, const char *error)
 {
-	struct jobq_outcome o = {.kind = verdict == SQL_FAIL ? OUTCOME_FAIL : OUTCOME_RETRY, .after_ns = -1, .error = error, .error_len = strlen(error)};
+	struct jobq_outcome o = {.kind = verdict == SQL_FAIL ? OUTCOME_FAIL : verdict == SQL_AWAY ? OUTCOME_SNOOZE : OUTCOME_RETRY,
+		.after_ns = verdict == SQL_AWAY ? SQL_AWAY_NS : -1, .error = error, .error_len = strlen(error)};
 	size_t n = sql_end_left(run, run->from, run->to);
 
 	if (verdict == SQL_AGAIN && ++run->again < AGAIN_MAX) {
@@ -182,7 +183,8 @@ void sql_end_failed(struct sql_run *run, const struct pg_result *result)
 
 	if (run->phase == SQL_COMPLETING && verdict != SQL_LOST && verdict != SQL_AWAY && verdict != SQL_AGAIN)
 		verdict = SQL_REFUSED;
-	if (verdict == SQL_LOST || verdict == SQL_AWAY) {
+	bool raised = verdict == SQL_AWAY && run->phase == SQL_CALLING && result->inside; /* by one of these jobs, perhaps */
+	if (verdict == SQL_LOST || (verdict == SQL_AWAY && !raised)) {
 		sql_end_away(run, result->error);
 		return;
 	}

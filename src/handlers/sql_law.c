@@ -29,7 +29,10 @@ static const struct {
 	{"57014", SQL_RETRY},   /* cancelled: statement_timeout */
 	{"57", SQL_AWAY},       /* shutting down, starting, crashed */
 	{"53200", SQL_RETRY},   /* out of memory */
+	{"53400", SQL_RETRY},   /* beyond a limit that is set, such as temp_file_limit */
 	{"53", SQL_AWAY},       /* disk full, too many connections */
+	{"58P01", SQL_RETRY},   /* a file that is not there */
+	{"58P02", SQL_RETRY},   /* or is there */
 	{"58", SQL_AWAY},       /* input/output error */
 	{"25006", SQL_AWAY},    /* read only: a standby, or demoted */
 	{"21", SQL_FAIL},       /* more rows than one */

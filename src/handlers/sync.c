@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "conf/conf.h"
 #include "handlers/headers.h"
+#include "handlers/law.h"
 #include "handlers/payload.h"
 #include "handlers/registry.h"
 #include "pg/pool.h"
@@ -189,6 +190,18 @@ bool sync_ask(struct sync_run *run, struct http_request *r)
 	return run->call != NULL;
 }
 
+/* What may help against a refusal. */
+static const char *sync_advice(const struct sync_run *run, long status)
+{
+	if (status == 304)
+		return " (it was not asked what is new)";
+	if (status >= 300 && status < 400)
+		return " (redirects are not followed: correct the URL)";
+	bool lost = status == 400 || status == 404 || status == 410 || status == 422;
+	bool kept = !run->spec->push && run->pages == 0 && (json_object_get(run->state, "cursor") != NULL || json_object_get(run->state, "next") != NULL);
+	return lost && kept ? " (asked from the position that was kept; \"full\": true begins afresh)" : "";
+}
+
 static void sync_reason(const struct sync_run *run, const struct http_reply *reply, const char *what, char *text, size_t size)
 {
 	char shown[ANSWER_SHOWN];
@@ -200,7 +213,7 @@ static void sync_reason(const struct sync_run *run, const struct http_reply *rep
 	} else {
 		size_t len = text_clean(shown, sizeof shown, reply->body, reply->body_len);
 		n = snprintf(text, size, "%s: %s answered %ld%s%s%s", what, run->spec->host, reply->status, len > 0 ? ": " : "", shown,
-			reply->status >= 300 && reply->status < 400 ? " (redirects are not followed: correct the URL)" : "");
+			sync_advice(run, reply->status));
 	}
 	if (n < 0)
 		text[0] = '\0';
@@ -215,9 +228,9 @@ void sync_refused(struct sync_run *run, const struct http_reply *reply, const ch
 	if (reply->not_public)
 		sync_fail(run, "\"url\" leads to an address that is not public");
 	else if (answered && (reply->status == 429 || (reply->status == 503 && reply->retry_after_ns >= 0)))
-		sync_db_put_off(run, OUTCOME_SNOOZE, reply->retry_after_ns, text);
+		sync_db_put_off(run, OUTCOME_SNOOZE, law_snooze(reply), text); /* at once is no time, or the two would never rest */
 	else if (!answered || reply->status == 408 || reply->status >= 500)
-		sync_db_put_off(run, OUTCOME_RETRY, reply->retry_after_ns, text);
+		sync_db_put_off(run, OUTCOME_RETRY, law_snooze(reply), text);
 	else
 		sync_fail(run, "%s", text);
 }

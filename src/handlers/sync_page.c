@@ -15,7 +15,6 @@
 
 #include "base/mem.h"
 
-#define ITEMS_MAX 10000u /* of a page */
 #define GROUPS_MAX 64u
 #define ERRORS_MAX 10u
 
@@ -152,7 +151,7 @@ bool sync_page_read(struct sync_page *page, const struct sync_spec *spec, const 
 		good = wrong(&r, "the answer is not JSON: ", 0, error.text);
 	else if (!json_is_array(list))
 		good = wrong(&r, "the answer has no list of items at ", 0, *page->path == '\0' ? "its top" : page->path);
-	else if ((page->items = json_array_size(list)) > ITEMS_MAX)
+	else if ((page->items = json_array_size(list)) > SYNC_ITEMS_MAX)
 		good = wrong(&r, "the answer has more than 10000 items: ask for smaller pages", 0, "");
 	good = good && read_items(&r, list);
 	if (good)

@@ -9,6 +9,8 @@
 #include "handlers/sync_plan.h"
 #include "handlers/sync_spec.h"
 
+#define SYNC_ITEMS_MAX 10000u /* of an answer's list */
+
 struct sync_page {
 	const char *path;           /* of the list, in the answer */
 	size_t items;

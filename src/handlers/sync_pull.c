@@ -219,6 +219,16 @@ static void no_rows(struct sync_run *run)
 	(void)run;
 }
 
+/* There is nothing (more). A page that was still to come is none: the next sync begins at the front, or at the cursor. */
+static void pull_nothing(struct sync_run *run)
+{
+	run->unchanged = run->pages == 0;
+	run->last = true;
+	(void)json_object_del(run->state, "next"); /* -1: it was not there */
+	(void)json_object_del(run->state, "page");
+	sync_db_step(run, no_rows, sync_finished);
+}
+
 static void pull_done(void *arg, const struct http_reply *reply)
 {
 	struct sync_run *run = arg;
@@ -230,8 +240,7 @@ static void pull_done(void *arg, const struct http_reply *reply)
 	if (reply->reach == HTTP_ANSWERED && reply->cut) {
 		sync_fail(run, "%s is larger than 8 MB: ask for smaller pages", what);
 	} else if (reply->reach == HTTP_ANSWERED && (reply->status == 204 || (reply->status == 304 && run->conditional))) {
-		run->unchanged = run->last = true;
-		sync_db_step(run, no_rows, sync_finished);
+		pull_nothing(run);
 	} else if (reply->reach == HTTP_ANSWERED && reply->status == 200) {
 		pull_page(run, reply);
 	} else {

@@ -176,6 +176,11 @@ static void on_list(void *arg, const struct http_reply *reply)
 		return;
 	}
 	const json_t *list = sync_page_outcomes(run->spec, reply->body, reply->body_len, &doc);
+	if (json_array_size(list) > SYNC_ITEMS_MAX) { /* each row is looked for in it */
+		json_decref(doc);
+		sync_db_put_off(run, OUTCOME_RETRY, -1, "sending rows: the answer speaks of more than 10000 rows");
+		return;
+	}
 	for (size_t i = 0; i < run->nrows; i++) {
 		enum sync_said said = list == NULL ? SYNC_TAKEN : sync_page_outcome(run->spec, list, run->rows[i].item, &error);
 		push_said(run, &run->rows[i], said, list == NULL ? NULL : error);

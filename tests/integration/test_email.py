@@ -1,8 +1,11 @@
 """Mail to a real SMTP server: what arrives, to whom, how often, and what each answer means for the job."""
 import base64
+import contextlib
 import json
 import os
 import signal
+import socket
+import threading
 
 import pytest
 from harness.mail import certificate
@@ -392,6 +395,31 @@ def test_tls_not_verified(start, db, mail, where, kind, wrong):
     assert "cannot be reached" in status["queues"][0]["gate"]["reason"] and "ertificate" in status["queues"][0]["gate"]["reason"]
     assert db.job(job)["retry_count"] == 0
     assert not mail.effects() and not mail.attempts("auth") and not mail.attempts("mail") and d.alive()
+
+
+def test_starttls_is_not_fooled(daemon, db):
+    """Plain text behind the server's 220 to STARTTLS, or none of TLS behind it: not a byte of mail, and no password, in the clear."""
+    heard, says = [], [b"220 go\r\n250-AUTH PLAIN\r\n250 injected\r\n", b"220 go\r\n" + b"\x16\x03\x01 no TLS\r\n" * 100, b"220 go\r\n", b"454 not now\r\n"]
+
+    def serve(listener):
+        for turn in range(1000):
+            with contextlib.suppress(OSError):
+                with listener.accept()[0] as connection:
+                    connection.sendall(b"220 mail\r\n")
+                    heard.append(connection.recv(4096))
+                    connection.sendall(b"250-STARTTLS\r\n250 AUTH PLAIN\r\n")
+                    heard.append(connection.recv(4096))
+                    connection.sendall(says[turn % len(says)])
+                    connection.shutdown(socket.SHUT_WR)
+                    heard.append(connection.recv(4096))
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=serve, args=[listener], daemon=True).start()
+    url = f"smtp://127.0.0.1:{listener.getsockname()[1]}"
+    daemon(db, {"email": {"handler": "email", "smtp_url": url, "smtp_tls": "require", "from": "a@example.com", "smtp_user": "user", "smtp_password": "word", **FAST}}).start()
+    job = send(db, "a@example.com")
+    wait_until(lambda: heard.count(b"STARTTLS\r\n") >= len(says), "all of it")
+    assert {h[:4] for h in heard} <= {b"EHLO", b"STAR", b"QUIT", b"", b"\x16\x03\x01\x02"} and db.job(job)["status"] in ("pending", "claimed", "failed")
+    listener.close()
 
 
 def test_tls_required(start, db, mail):

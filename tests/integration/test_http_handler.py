@@ -197,6 +197,14 @@ def test_private_addresses(start, db, site, host):
         db.wait_job(job, "completed")
 
 
+def test_no_proxy_of_the_environment(start, db, site):
+    """A proxy would be what is connected to, whatever the URL: those of the daemon's environment are not used."""
+    proxy, hook = site(lambda r: (204, b"")), site(lambda r: (204, b""))
+    start(hook.url, environment=dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"), proxy.url))
+    db.wait_job(many(db, 1)[0], "completed")
+    assert len(hook.requests) == 1 and not proxy.requests
+
+
 def test_rate_limit(start, db, site):
     """Jobs that a rate limit lets begin later go in later requests: the receiver never sees more than the limit in any second."""
     hook = site(lambda r: (204, b""))

@@ -83,9 +83,9 @@ def test_inserts_then_updates(shop, db):
 def test_awkward_csv(shop, db):
     """Quotes, separators and line ends inside fields, a byte-order mark, CR LF, blank lines, empty against quoted empty, no last line end."""
     s = shop()
-    data = b'\xef\xbb\xbfsku,name,note\r\n1,"a ""quoted"", name",x\r\n\r\n2,"two\r\nlines\n",""\r\n3,,\r\n4,"\xc3\xa4\xe2\x82\xac",\\.\r\n5,\\N,last'
+    data = b'\xef\xbb\xbfsku,name,note\r\n1,"a ""quoted"", name",x\r\n\r\n2,"two\r\nlines\n\\.\n",""\r\n3,,\r\n4,"\xc3\xa4\xe2\x82\xac",\\.\r\n5,\\N,last'
     assert counts(s.good("a.csv", data)) == (5, 0, 0, 0)
-    assert s.rows("sku, name, note") == [("1", 'a "quoted", name', "x"), ("2", "two\r\nlines\n", ""), ("3", None, None), ("4", "ä€", "\\."), ("5", "\\N", "last")]
+    assert s.rows("sku, name, note") == [("1", 'a "quoted", name', "x"), ("2", "two\r\nlines\n\\.\n", ""), ("3", None, None), ("4", "ä€", "\\."), ("5", "\\N", "last")]
 
 
 def test_delimiters_and_maps(shop, db):
@@ -93,6 +93,7 @@ def test_delimiters_and_maps(shop, db):
     s.good("a.csv", "Code;Text;Rubbish\n1;Tea;x\n", delimiter=";", columns={"Code": "sku", "Text": "name"})
     s.good("b.tsv", "2\tx\tCoffee\n", delimiter="\t", columns=["sku", None, "name"])
     s.good("c.csv", "sku,name\n3,Milk\n", header=True)
+    assert "twice" in s.bad("d.csv", "sku,a,a\n4,Tea,Milk\n", columns={"sku": "sku", "a": "name"})
     assert s.rows("sku, name") == [("1", "Tea"), ("2", "Coffee"), ("3", "Milk")]
 
 
@@ -100,7 +101,7 @@ def test_json_lines(shop, db):
     """Numbers keep their digits, null and missing keys are NULL, and every key must be one of the first line's."""
     s = shop()
     data = "\n".join(json.dumps(o) for o in [{"sku": "1", "name": "a\ttab \\ \n line", "price": 19.99, "active": True}, {"sku": "2", "price": None},
-                                             {"name": "ä", "sku": "3"}]) + "\n" + '{"sku": 12345678901234567890123, "price": 0.10}'
+                                             {"name": "ä", "sku": "3"}]) + "\n" + '{"sku": 12345678901234567890123, "price": 0.10}\n  \t'
     assert counts(s.good("a.jsonl", data)) == (4, 0, 0, 0)
     assert s.rows("sku, name, price::text, active") == [
         ("1", "a\ttab \\ \n line", "19.99", True), ("12345678901234567890123", None, "0.10", None), ("2", None, None, None), ("3", "ä", None, None)]
@@ -129,7 +130,8 @@ def test_json_lines(shop, db):
     ("sku,nam\n1,a\n", 'no column "nam"; did you mean "name"?'),
     ("sku,sku\n1,a\n", "twice"),
     ("name\nx\n", 'column "sku" is not among'),
-], ids=["few", "many", "number", "overflow", "long", "null", "quote", "utf8", "nul", "cr", "huge", "huge-lines", "utf16", "empty", "unknown", "double", "no-key"])
+    ("sku,name\n1,5\" pipe\n2,6\" pipe\n", "line 2: goes over a line's end in a quote"),
+], ids=["few", "many", "number", "overflow", "long", "null", "quote", "utf8", "nul", "cr", "huge", "huge-lines", "utf16", "empty", "unknown", "double", "no-key", "inches"])
 def test_bad_files(shop, data, words):
     """Nothing is imported, and the reason names the line."""
     assert words in shop(max_row_bytes="4kB").bad("a.csv", data)

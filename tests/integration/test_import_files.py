@@ -102,7 +102,7 @@ def test_odd_files(shop, db):
 
 class Source(http.server.BaseHTTPRequestHandler):
     rows = "sku,name\n" + "".join(f"{n},name {n}\n" for n in range(1000))
-    tries = {}
+    tries, stuck = {}, threading.Event()
 
     def log_message(self, *args):
         pass
@@ -120,6 +120,10 @@ class Source(http.server.BaseHTTPRequestHandler):
         if self.path != "/unsized.csv":
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        if self.path == "/stuck.csv":
+            self.wfile.write(body[:100])
+            self.wfile.flush()
+            Source.stuck.wait(60)
         cut = self.path == "/cut.csv" and not again
         try:
             self.wfile.write(body[:5000] if cut else body)
@@ -130,10 +134,11 @@ class Source(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def source():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Source)
-    Source.tries = {}
+    Source.tries, Source.stuck = {}, threading.Event()
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
+    Source.stuck.set()
     server.shutdown()
     server.server_close()
 
@@ -149,6 +154,27 @@ def test_url(shop, db, source):
     s.refused(source + "/404.csv", "status 404")
     s.refused(source + "/redirect.csv", "redirects are not followed")
     assert s.run("a.csv")["status"] == "completed"
+
+
+def test_cancelled_wherever_it_is(shop, db, source):
+    """Cancelled while it waits for a connection of the pool, and while its rows are read from a server that has stopped sending: ended at once, with
+    nothing in the table, and the worker goes on."""
+    s = shop(allow_url="on", allow_private="on", concurrency=8, batch_size=1, batch_min=1, batch_adaptive="off", group_by="none")
+    s.daemon.sections["pool default"] = {"max": 1, "min": 1}
+    s.daemon.write()
+    s.daemon.ctl("reload")
+    s.daemon.wait_status(lambda status: status["pools"][0]["max"] == 1, "the new pool")
+    stuck = db.enqueue("import", {"source": source + "/stuck.csv", "table": "items"}, tenant_id="acme")
+    s.daemon.wait_status(lambda status: status["pools"][0]["in_use"] == 1, "the connection to be taken")
+    wait_until(lambda: Source.tries.get("/stuck.csv"), "the source to be asked")
+    waits = db.enqueue("import", {"source": "a.csv", "table": "items"}, tenant_id="beta")
+    s.daemon.wait_status(lambda status: status["pools"][0]["waiting"] == 1 or db.job(waits)["status"] == "claimed", "the other to wait")
+    for job in (waits, stuck):
+        assert db.one("SELECT jobq.cancel(%s)", [job]) in ("requested", "cancelled")
+        db.wait_job(job, "cancelled")
+    assert db.one("SELECT count(*) FROM items") == 0
+    pid = s.daemon.pid("worker")
+    assert s.run("a.csv")["status"] == "completed" and s.daemon.pid("worker") == pid and Source.tries["/stuck.csv"] == 1
 
 
 @pytest.mark.parametrize("url,words", [

@@ -96,6 +96,38 @@ def test_culprit(daemon, shop, code, status, tries):
     assert "gate" not in node.text().replace("jobqd gate", "")
 
 
+@pytest.mark.parametrize("code, status, tries", [("53100", "pending", 0), ("57P01", "pending", 0), ("58030", "pending", 0),
+                                                ("53400", "failed", 1), ("58P01", "failed", 1)])
+def test_an_outage_for_one(daemon, shop, code, status, tries):
+    """What is raised inside the function as if the database were away may be one job's affair alone: its neighbours are done, and it waits, burning nothing."""
+    ids = shop.enqueue_many([{"queue": "stock", "payload": {"n": n, **({"raise": code} if n == 3 else {})}} for n in range(8)])
+    daemon(shop, {"stock": queue(batch_size=8, max_retries=1)}).start()
+    bad = ids.pop(3)
+    for job in ids:
+        assert shop.wait_job(job, "completed")["retry_count"] == 0
+    assert effects(shop) == ids
+    row = wait_until(lambda: (r := shop.job(bad))["status"] == status and r["error_message"] and r, "the one to wait, or fail")
+    assert row["retry_count"] == tries and row["error_message"] == f"as the payload says ({code})"
+
+
+@pytest.mark.parametrize("body, says", [
+    ("EXECUTE 'COMMIT'", "0A000"), ("COMMIT", "invalid transaction termination"),
+    ("DELETE FROM jobq.jobs j USING jsonb_array_elements(jobs) e WHERE j.id = (e->>'id')::bigint", "somebody else's by now"),
+    ("PERFORM jobq.complete((e->>'id')::bigint, (e->>'claim_token')::bigint) FROM jsonb_array_elements(jobs) e", "somebody else's by now"),
+], ids=["execute-commit", "commit", "deletes", "completes"])
+def test_a_function_that_goes_too_far(daemon, shop, body, says):
+    """It tries to commit, deletes the rows of its jobs, or completes them itself and says "done" as well: nothing of that stays, and the jobs say why."""
+    shop.sql(f"CREATE FUNCTION shop.far(jobs jsonb) RETURNS TABLE(id bigint, outcome text, result jsonb, error text, after interval) LANGUAGE plpgsql SECURITY DEFINER AS"
+             f" $$ BEGIN INSERT INTO shop.effects SELECT (e->>'id')::bigint FROM jsonb_array_elements(jobs) e; {body};"
+             f" RETURN QUERY SELECT (e->>'id')::bigint, 'done', NULL::jsonb, NULL::text, NULL::interval FROM jsonb_array_elements(jobs) e; END $$")
+    ids = shop.enqueue_many([{"queue": "stock"}] * 3)
+    daemon(shop, {"stock": queue(function="shop.far", max_retries=1)}).start()
+    for job in ids:
+        row = shop.wait_job(job, "failed")
+        assert says in row["error_message"] and row["retry_count"] == 1
+    assert effects(shop) == []
+
+
 def test_function_missing(daemon, shop):
     """Nobody's fault among the jobs: the gate is shut, loudly, and no try is burnt; once it is there they run."""
     node = daemon(shop, {"stock": queue(function="shop.later", max_retries=0)}).start()

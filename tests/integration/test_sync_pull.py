@@ -136,6 +136,47 @@ def test_no_content(start, shop, site):
     assert shop.wait_job(pull(shop, hook.url), "completed")["result"]["items"] == 0 and rows(shop) == {}
 
 
+@pytest.mark.parametrize("keys", [{"page": "page"}, {}], ids=["number", "link"])
+def test_no_content_behind_the_last_page(start, shop, site, keys):
+    """204 where a page was to come: it was the last one, and the next sync begins at the front again."""
+    feed = {1: items(0, 3), 2: items(3, 5)}
+
+    def answer(request):
+        n = int(query(request).get("page", 1))
+        return (200, {"items": feed[n], "next": f"?page={n + 1}"}) if n in feed else (204, b"")
+    hook = site(answer)
+    start()
+    row = shop.wait_job(pull(shop, hook.url, **keys), "completed")
+    assert (row["result"]["pages"], row["result"]["unchanged"]) == (2, False) and state(shop) == {}
+    feed[1].append({"sku": "new", "quantity": 1})
+    shop.wait_job(pull(shop, hook.url, **keys), "completed")
+    assert "new" in rows(shop) and len(hook.requests) == 6
+
+
+def test_not_modified_unasked(start, shop, site):
+    """304 to a page that was asked for without a condition is no end: the sync fails, and says what is odd."""
+    hook = site(lambda r: (304, b"") if "p" in query(r) else (200, {"items": items(0, 3), "next": "?p=1"}))
+    start()
+    assert "page 2: 127.0.0.1 answered 304 (it was not asked what is new)" in shop.wait_job(pull(shop, hook.url), "failed")["error_message"]
+
+
+def test_a_cursor_that_is_lost(start, shop, site):
+    """The service knows its cursor no more: the sync fails and says what helps, and that helps."""
+    known = ["1"]
+
+    def answer(request):
+        cursor = query(request).get("cursor")
+        return (200, {"items": items(0, 3) if cursor is None else [], "cursor": known[0]}) if cursor in (None, *known) else (410, b"gone")
+    hook = site(answer)
+    start()
+    shop.wait_job(pull(shop, hook.url, cursor="cursor"), "completed")
+    known[0] = "2"
+    row = shop.wait_job(pull(shop, hook.url, cursor="cursor"), "failed")
+    assert 'answered 410: gone (asked from the position that was kept; "full": true begins afresh)' in row["error_message"]
+    shop.wait_job(pull(shop, hook.url, cursor="cursor", full=True), "completed")
+    assert state(shop)["cursor"] == "2"
+
+
 def test_etag_of_one_page_of_many_says_nothing(start, shop, site):
     """A first page that did not change does not hide a second that did."""
     pages, etag = [items(0, 3), items(3, 6)], {"ETag": "same"}
@@ -291,6 +332,16 @@ def test_retry_after_counts_for_the_tenant(start, shop, site, status, headers):
         assert shop.wait_job(job, "completed")["retry_count"] == 0
     acme = [r.at for r in hook.requests if "acme" in r.path]
     assert acme[1] - acme[0] >= 1.9 and shop.one("SELECT count(*) FROM jobq.sync_waits") == 0
+
+
+@pytest.mark.parametrize("after", ["0", "soon", "-5", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_retry_after_that_says_nothing(start, shop, site, after):
+    """At once, in the past, or no time at all: the host is left alone for a time that grows, instead of being asked without a pause."""
+    hook = site(lambda r: (429, b"", {"Retry-After": after}) if len(hook.requests) <= 2 else (200, {"items": items(0, 3)}))
+    start(max_retries=0)
+    assert shop.wait_job(pull(shop, hook.url), "completed")["retry_count"] == 0
+    first, second, third = [r.at for r in hook.requests]
+    assert second - first >= 0.9 and third - second >= 1.9
 
 
 def cases(start, shop, site, table, **keys):

@@ -110,6 +110,15 @@ def test_an_outcome_for_each_row(start, shop, site):
     assert rounds[2] == ["s0001"] and there.stock["s0001"] == 9
 
 
+def test_a_list_without_end(start, shop, site):
+    """A list of many more rows than were sent is not searched: the worker would do nothing else."""
+    hook = site(lambda r: (200, b'{"items": [' + b"7," * 10000 + b"7]}") if len(hook.requests) == 1 else (204, b""))
+    start()
+    fill(shop, 0, 5)
+    row = shop.wait_job(push(shop, hook.url), "completed")
+    assert row["retry_count"] == 1 and "more than 10000 rows" in row["error_message"] and len(hook.requests) == 2
+
+
 def test_refusals_are_told(start, shop, site):
     hook = site(lambda r: (200, {"items": [{"sku": i["sku"], "error": "unknown"} for i in r.json()["items"]]}))
     start()

@@ -83,6 +83,8 @@ static const struct split_case csv_cases[] = {
 	CASE("\"x\ny\",1\nz,2\n", "1:2:\"x\ny\",1|3:2:z,2|"),
 	CASE("\"a\"\"b,\",c\n", "1:2:\"a\"\"b,\",c|"),
 	CASE("a\"b,c\"d,e\n", "1:2:a\"b,c\"d,e|"),
+	CASE("1,5\" pipe\n2,6\" pipe\n3\n", "1!goes over a line's end in a quote that opens in the middle of a field|3:1:3|"),
+	CASE("1, \"two\nlines\"\"\n\"\n2\n", "1:2:1, \"two\nlines\"\"\n\"|4:1:2|"),
 	CASE("a\rb\nc\n", "1!holds a carriage return outside quotes that ends no line|2:1:c|"),
 	CASE("\"a\rb\"\n", "1:1:\"a\rb\"|"),
 	CASE("a\r\r\nb", "1!holds a carriage return outside quotes that ends no line|2:1:b|"),
@@ -104,7 +106,7 @@ END_TEST
 
 START_TEST(lines_know_no_quotes)
 {
-	static const char data[] = "{\"a\":\"x,y\"}\r\n\n\"open\n\xff\n";
+	static const char data[] = "{\"a\":\"x,y\"}\r\n \t\n\"open\n\xff\n";
 
 	for (size_t piece = 1; piece < sizeof data; piece++)
 		ck_assert_str_eq(split(data, sizeof data - 1, false, 1000, piece), "1:1:{\"a\":\"x,y\"}|3:1:\"open|4!is not UTF-8|");
@@ -218,6 +220,7 @@ START_TEST(what_does_not_fit_is_named)
 	ck_assert_str_eq(plan_error(PAYLOAD(""), good, 3, "store"), "");
 	ck_assert_ptr_nonnull(strstr(plan_error(PAYLOAD(""), made, 2, "store"), "generated"));
 	ck_assert_ptr_nonnull(strstr(plan_error(PAYLOAD(""), twice, 2, "store"), "twice"));
+	ck_assert_ptr_nonnull(strstr(plan_error(PAYLOAD(",\"columns\":{\"sku\":\"sku\"}"), twice, 2, "store"), "has the column \"sku\" twice"));
 	ck_assert_ptr_nonnull(strstr(plan_error(PAYLOAD(""), near, 1, "store"), "did you mean \"sku\"?"));
 	ck_assert_ptr_nonnull(strstr(plan_error(PAYLOAD(""), store, 1, "store"), "key's column \"sku\""));
 	ck_assert_ptr_nonnull(strstr(plan_error(PAYLOAD(""), good, 3, "shop"), "has no column \"shop\""));

@@ -37,7 +37,7 @@ START_TEST(verdicts)
 	} cases[] = {
 		{"", false, SQL_LOST}, {NULL, false, SQL_LOST}, {"08006", false, SQL_LOST}, {"08P01", true, SQL_RETRY}, {"40003", false, SQL_LOST},
 		{"40001", true, SQL_AGAIN}, {"40P01", true, SQL_AGAIN}, {"57014", true, SQL_RETRY}, {"57P01", true, SQL_AWAY},
-		{"53100", true, SQL_AWAY}, {"53200", true, SQL_RETRY}, {"25006", false, SQL_AWAY}, {"22P02", true, SQL_FAIL}, {"23505", true, SQL_FAIL},
+		{"53100", true, SQL_AWAY}, {"53200", true, SQL_RETRY}, {"53400", true, SQL_RETRY}, {"58P01", true, SQL_RETRY}, {"58030", true, SQL_AWAY}, {"25006", false, SQL_AWAY}, {"22P02", true, SQL_FAIL}, {"23505", true, SQL_FAIL},
 		{"P0001", true, SQL_RETRY}, {"XX000", true, SQL_RETRY}, {"55P03", true, SQL_RETRY}, {"54000", false, SQL_RETRY},
 		{"42883", false, SQL_REFUSED}, {"42883", true, SQL_RETRY}, {"42501", false, SQL_REFUSED}, {"3F000", false, SQL_REFUSED},
 	};
