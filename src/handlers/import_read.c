@@ -341,11 +341,11 @@ void import_read_go(struct import_run *run)
 			pg_copy_end(run->conn, NULL);
 			return;
 		}
+		progress(run);
 		if (run->fetch != NULL && !run->ended)
 			import_url_resume(run);
 		if (run->fetch != NULL)
 			return;
-		progress(run);
 		if (!run->ended && !read_file(run))
 			return;
 	}
