@@ -1,10 +1,9 @@
 /*
- * dispatcher/dispatcher.c: the dispatcher process: its start, its loop, its leaving.
+ * dispatcher/dispatcher.c: the dispatcher process: its start and its loop.
  *
  * Runs in the dispatcher; see dispatcher.h for the map of this folder. Two drivers: the pump, which runs once at the end of each
  * loop turn in which something changed (complete, acknowledge, hand out, claim, in this order: what ends makes room), and the second's
- * timer for everything periodic. Leaving (SIGTERM, or the master's death): nothing more is claimed, buffered rows are
- * released, outcomes that are known are committed, then the node's row goes; bounded by LEAVE_NS.
+ * timer for everything periodic. SIGTERM and the master's death end it by leave.c, SIGQUIT at once.
  */
 #include "config.h"
 
@@ -30,7 +29,6 @@
 #define BURY_NS (10 * NS_PER_MS)
 #define LIMITED_NS (50 * NS_PER_MS)
 #define LEARN_NS (100 * NS_PER_MS)
-#define LEAVE_NS (5 * NS_PER_S)
 #define LEASE_MARGIN 3 /* nothing begins with less than a third of the lease left */
 
 /* ---- what others ask ---- */
@@ -132,39 +130,6 @@ void dispatcher_pump(struct dispatcher *d)
 	event_active(d->pump, EV_TIMEOUT, 0);
 }
 
-static void unregistered(void *arg, const struct pg_result *result)
-{
-	struct dispatcher *d = arg;
-	(void)result; /* else its lease runs out */
-	dispatcher_leave(d, JOBQ_EXIT_OK);
-}
-
-static bool claims_under_way(const struct dispatcher *d)
-{
-	for (size_t i = 0; i < d->nqueues; i++)
-		if (d->queues[i].claiming)
-			return true;
-	return false;
-}
-
-static void step_leaving(struct dispatcher *d)
-{
-	if (d->phase == PHASE_LEAVE)
-		return;
-	outcome_release_buffered(d, NULL, NULL);
-	for (size_t i = 0; i < d->nqueues; i++)
-		receiver_settle(&d->queues[i], true); /* nothing more will tell */
-	complete_pump(d);
-	if (!d->lease_ok || (complete_idle(d) && !claims_under_way(d) && d->phase == PHASE_RUN)) {
-		bool hand_over = d->jobs != NULL; /* jobs in workers: the next incarnation adopts them by our row */
-		d->phase = PHASE_LEAVE;
-		if (hand_over || !d->lease_ok)
-			dispatcher_leave(d, JOBQ_EXIT_OK);
-		else
-			node_unregister(d, unregistered);
-	}
-}
-
 /* Nothing is claimed before the tenants and the pauses are known: they are asked for now, not when the next second begins. */
 static void ask_first(struct dispatcher *d)
 {
@@ -184,8 +149,9 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 	if (d->exit_now)
 		return;
 	if (d->leaving) {
-		step_leaving(d);
+		leave_step(d);
 		workers_send_acks(d);
+		set_timer(d, clock_mono_ns()); /* what could not be written is tried again */
 		return;
 	}
 	if (d->draining)
@@ -251,33 +217,13 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	dispatcher_pump(d);
 }
 
-/* ---- leaving ---- */
-
-static void too_late(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	log_warn("leaving before everything was released: the next dispatcher finds it");
-	dispatcher_leave(arg, JOBQ_EXIT_OK);
-}
-
-static void begin_leaving(struct dispatcher *d)
-{
-	const struct timeval limit = clock_timeval(LEAVE_NS);
-	if (d->leaving)
-		return;
-	d->leaving = true;
-	atomic_store(&d->child->slot->state, PROC_DRAINING);
-	if (event_base_once(d->base, -1, EV_TIMEOUT, too_late, d, &limit) != 0 || d->phase < PHASE_RUN)
-		dispatcher_leave(d, JOBQ_EXIT_OK);
-	dispatcher_pump(d);
-}
+/* ---- signals ---- */
 
 static void on_term(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	begin_leaving(arg);
+	leave_begin(arg);
 }
 
 static void on_quit(evutil_socket_t fd, short what, void *arg)
@@ -304,7 +250,7 @@ static void on_lifeline(evutil_socket_t fd, short what, void *arg)
 	log_warn("the master is gone: leaving");
 	if (event_del(d->lifeline) != 0)
 		log_debug("the lifeline is still watched");
-	begin_leaving(d);
+	leave_begin(d);
 }
 
 /* ---- start ---- */

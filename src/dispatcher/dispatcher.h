@@ -12,7 +12,8 @@
  * around it: db.c (connections), node.c (incarnation and lease), recover.c (claims of the one before), sweep.c (lost
  * nodes, lost replies), wake.c (sleeping and waking), workers.c (their sockets and deaths), tick.c (cancels, pauses, progress),
  * learn.c (batch sizes), receiver.c (the receiver's rate and gate), pace.c (the queue's rate limit),
- * roster.c (tenants and tiers), limit.c, words.c, slices.c and slice.c (their limits), counts.c (what shared memory shows), control.c and why.c (jobqctl), upkeep.c (partitions).
+ * roster.c (tenants and tiers), limit.c, words.c, slices.c and slice.c (their limits), counts.c (what shared memory shows), control.c and why.c (jobqctl), upkeep.c (partitions),
+ * leave.c (the end).
  *
  * Invariants: a job object exists exactly while its row is claimed under its token by this incarnation; only complete.c
  * and claim.c write rows of jobs; every write after the claim is fenced by (id, token). Losing the database loses nothing:
@@ -251,7 +252,7 @@ struct dispatcher {
 	struct buf control_in, control_out;
 	/* when periodic work is due, mono ns */
 	int64_t next_second_ns, next_scan_ns, next_count_ns, next_sweep_ns, next_upkeep_ns, next_tick_ns, next_schema_ns, next_unserved_ns, next_own_ns, next_heads_ns, next_roster_ns;
-	bool sweeping, counting, ticking, expiring, upkeeping, checking, listing, reading_heads, roster_reading;
+	bool renewing, sweeping, counting, ticking, expiring, upkeeping, checking, listing, reading_heads, roster_reading;
 };
 
 /* dispatcher.c */
@@ -262,6 +263,10 @@ uint64_t dispatcher_random(struct dispatcher *d);
 struct queue *dispatcher_queue(struct dispatcher *d, const char *name);
 bool dispatcher_may_hand_out(const struct dispatcher *d); /* the lease is long enough, fates have room, not leaving */
 bool dispatcher_may_claim(const struct dispatcher *d);
+
+/* leave.c */
+void leave_begin(struct dispatcher *d);                /* may be called again */
+void leave_step(struct dispatcher *d);                 /* often, once begun: what is there to be written goes */
 
 /* job.c */
 struct job_row { /* a row as the claim or the recovery returned it */
@@ -338,6 +343,7 @@ void outcome_timed_out(struct dispatcher *d, struct job *job);
 void outcome_release(struct dispatcher *d, struct job *job);              /* to the database as it was */
 void outcome_release_buffered(struct dispatcher *d, const struct queue *queue, const char *tenant); /* NULL: of all queues, all tenants */
 void outcome_cancelled(struct dispatcher *d, struct job *job);
+void outcome_too_large(struct dispatcher *d, struct job *job);            /* for any frame; in no list */
 void outcome_decided(struct dispatcher *d, struct job *job, bool excused); /* was in doubt */
 /* complete.c */
 void complete_add(struct dispatcher *d, struct job *job); /* job is ENDED and its fate is set */

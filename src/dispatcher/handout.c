@@ -16,6 +16,8 @@
 #include "wire/msg.h"
 
 #define BATCH_CAP SHM_HELD
+#define FRAME_BYTES (WIRE_BODY_MAX / 4) /* of payloads in one frame: a longer batch goes in several */
+#define JOB_HEAD 65536u                 /* what else of a job may stand in a frame, at most */
 
 static struct job *job_of(struct buffer_item *item)
 {
@@ -78,6 +80,27 @@ static void send_batch(struct worker *worker, struct buffer_item *const *items, 
 	atomic_store(&worker->queue->shm->batch_last, (uint32_t)n);
 	if (FAULT(after_hand_out))
 		log_warn("fault point after_hand_out");
+}
+
+/* How many of them go in one frame: all, unless they are large. */
+static size_t fitting(struct buffer_item *const *items, size_t n)
+{
+	size_t fit = 1, bytes = items[0]->bytes;
+	while (fit < n && bytes + items[fit]->bytes <= FRAME_BYTES)
+		bytes += items[fit++]->bytes;
+	return fit;
+}
+
+/* Ends those that fit into no frame (numbers like 1e131071 are small in the database and long as text); how many are left. */
+static size_t take_out_unfit(struct dispatcher *d, struct buffer_item **items, size_t n)
+{
+	size_t left = 0;
+	for (size_t i = 0; i < n; i++)
+		if (items[i]->bytes <= WIRE_BODY_MAX - JOB_HEAD)
+			items[left++] = items[i];
+		else
+			outcome_too_large(d, job_of(items[i]));
+	return left;
 }
 
 /* ---- who, and how many ---- */
@@ -176,8 +199,13 @@ static void handout_queue(struct queue *queue)
 			return; /* a suspect waits for the first idle worker, and the others behind it */
 		struct buffer_flush flush;
 		size_t n = buffer_take(&queue->buffer, (size_t)room, clock_mono_ns(), items, &flush);
-		send_batch(worker, items, n, flush.alone);
-		note_flush(queue, n, &flush);
+		n = take_out_unfit(queue->d, items, n);
+		for (size_t sent = 0, part; sent < n; sent += part) {
+			part = fitting(items + sent, n - sent);
+			send_batch(worker, items + sent, part, flush.alone);
+		}
+		if (n > 0)
+			note_flush(queue, n, &flush);
 	}
 }
 

@@ -14,6 +14,7 @@ libdispatcher_a_SOURCES = \
 	src/dispatcher/lanes.c \
 	src/dispatcher/learn.c \
 	src/dispatcher/leaf.c src/dispatcher/leaf.h \
+	src/dispatcher/leave.c \
 	src/dispatcher/limit.c src/dispatcher/limit.h \
 	src/dispatcher/node.c \
 	src/dispatcher/outcome.c \

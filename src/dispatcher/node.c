@@ -41,6 +41,7 @@ static void lease_is_good(struct dispatcher *d)
 static void renew_answer(void *arg, const struct pg_result *result)
 {
 	struct dispatcher *d = arg;
+	d->renewing = false;
 	if (result->status == PG_LOST)
 		return;
 	if (result->status != PG_OK) {
@@ -54,6 +55,8 @@ static void renew_answer(void *arg, const struct pg_result *result)
 		return;
 	}
 	learn_offset(d, pg_get_timestamp_us(result->res, 0, 0));
+	if (!db_up(d))
+		return; /* another link went meanwhile: when it is back, the lease is renewed again and all is looked at */
 	bool first = !d->lease_ok;
 	lease_is_good(d);
 	if (!first)
@@ -69,13 +72,14 @@ static void renew_answer(void *arg, const struct pg_result *result)
 void node_renew(struct dispatcher *d)
 {
 	struct pg_params *p = db_params(d);
-	if (d->phase != PHASE_RUN)
+	if (d->phase != PHASE_RUN || d->renewing) /* the deadline is counted from the sending of the one that is answered */
 		return;
 	pg_param_int8(p, d->incarnation);
 	param_interval_us(p, d->conf->jobqd.lease);
 	d->lease_sent_boot_ns = clock_boot_ns();
 	d->lease_next_ns = clock_mono_ns() + d->conf->jobqd.lease / 3;
-	if (!db_send(d, DB_ACK, "node_renew", renew_answer, d))
+	d->renewing = db_send(d, DB_ACK, "node_renew", renew_answer, d);
+	if (!d->renewing)
 		log_debug("the lease is not renewed: not connected");
 }
 

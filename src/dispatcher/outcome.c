@@ -331,7 +331,7 @@ void outcome_unstarted(struct dispatcher *d, struct job *job)
 		return;
 	}
 	job->state = JOB_BUFFERED;
-	job->alone = job->cancel_sent = false;
+	job->alone = job->cancel_sent = job->timed_out = false;
 	job->item.suspect = job->crashes > 0;
 	buffer_add(&job->queue->buffer, job->tenant, &job->item, true, clock_mono_ns());
 }
@@ -357,4 +357,15 @@ void outcome_cancelled(struct dispatcher *d, struct job *job)
 {
 	job->state = JOB_ENDED;
 	finish(d, job, END_CANCELLED);
+}
+
+void outcome_too_large(struct dispatcher *d, struct job *job)
+{
+	char text[128];
+	snprintf(text, sizeof text, "its payload and last result are %u bytes as text: more than a worker can be sent", job->item.bytes);
+	job->state = JOB_ENDED;
+	set_error_text(job, text);
+	error_counted(job);
+	finish(d, job, END_FAILED);
+	log_outcome(d, job, "fail");
 }

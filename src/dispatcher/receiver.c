@@ -39,8 +39,9 @@ static void decided(struct queue *queue, enum shm_tuned what, uint32_t reason, d
 
 static void publish(struct queue *queue)
 {
+	static const uint32_t gate[] = {[BREAKER_OPEN] = 0, [BREAKER_SHUT] = SHM_GATE_SHUT, [BREAKER_PROBE] = SHM_GATE_PROBE};
 	atomic_store(&queue->shm->gate_until_mono_ns, queue->receiver.breaker.until_ns);
-	atomic_store(&queue->shm->gate_closed, queue->receiver.breaker.state == BREAKER_SHUT);
+	atomic_store(&queue->shm->gate_closed, gate[queue->receiver.breaker.state]);
 }
 
 static void shut(struct queue *queue, uint32_t reason, const char *text, size_t len)

@@ -1,8 +1,8 @@
 /*
  * dispatcher/tick.c: what people asked for (cancels, pauses) is read, what jobs report (progress, running) is written; deadlines pass.
  *
- * Runs in the dispatcher. Cancels and pauses are rows; they are read once a second while jobs are in flight, else with the poll, and at once
- * on a "!" notification. Progress of many jobs goes out in one statement a second. A job that outlives a heartbeat
+ * Runs in the dispatcher. Cancels and pauses are rows; they are read once a second while jobs are in flight, else every poll_max, and within
+ * a second of a "!" notification (many cancels in a row are one question). Progress of many jobs goes out in one statement a second. A job that outlives a heartbeat
  * (a third of the lease) is marked `running`. Waiting jobs whose deadline has passed are ended by the database, some at a time.
  */
 #include "config.h"

@@ -248,6 +248,8 @@ void import_read_progress(struct import_run *run, double percent, const char *do
 
 static void progress(struct import_run *run)
 {
+	if (run->read == 0)
+		return; /* the next word could only be said a second later */
 	double part = run->size > 0 && run->read < run->size ? (double)run->read / (double)run->size : run->size > 0 ? 1 : 0;
 
 	import_read_progress(run, 60 * part, "reading");
@@ -341,11 +343,11 @@ void import_read_go(struct import_run *run)
 			pg_copy_end(run->conn, NULL);
 			return;
 		}
+		progress(run);
 		if (run->fetch != NULL && !run->ended)
 			import_url_resume(run);
 		if (run->fetch != NULL)
 			return;
-		progress(run);
 		if (!run->ended && !read_file(run))
 			return;
 	}

@@ -42,6 +42,7 @@ libhandlers_a_SOURCES = \
 	src/handlers/sms_message.c src/handlers/sms_message.h \
 	src/handlers/smtp.c src/handlers/smtp.h src/handlers/smtp_conn.h \
 	src/handlers/smtp_data.c src/handlers/smtp_data.h \
+	src/handlers/smtp_open.c \
 	src/handlers/smtp_reply.c src/handlers/smtp_reply.h \
 	src/handlers/smtp_talk.c \
 	src/handlers/sync.c src/handlers/sync.h src/handlers/sync_bad.c src/handlers/sync_db.c src/handlers/sync_pull.c src/handlers/sync_push.c \

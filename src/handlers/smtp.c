@@ -1,9 +1,8 @@
 /*
  * handlers/smtp.c: connections to the mail server, and who uses them (see smtp.h).
  *
- * Runs in a worker. Owns the connections, their easy handles and events. libcurl opens a connection (CURLOPT_CONNECT_ONLY: name, TCP,
- * TLS, greeting, EHLO, STARTTLS, AUTH) and then carries bytes over it; what is said is smtp_talk.c's. TLS peers are verified, proxies
- * of the environment are not used, and nothing here waits: a connection is closed with a QUIT whose answer nobody reads.
+ * Runs in a worker. Owns the connections, their easy handles and events. libcurl opens a connection (how: smtp_open.c) and then carries
+ * bytes over it; what is said is smtp_talk.c's. Nothing here waits: a connection is closed with a QUIT whose answer nobody reads.
  *
  * Invariant: a connection has at most one call; it is in `free` exactly while it has none; bytes that wait to be written stay where they
  * are until they have left. Fails by a report, never by silence, and never by taking a message that may have gone for one that has not.
@@ -12,8 +11,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -22,7 +19,6 @@
 #include "handlers/curlev.h"
 #include "handlers/smtp_conn.h"
 
-#define CONNECT_MS 60000L            /* to be let in, from the name to AUTH; servers that greet slowly are common */
 #define IDLE_NS (30 * NS_PER_S)      /* an idle connection is closed after this */
 #define READ_SIZE 4096u
 #define ROUNDS 64u                   /* reads in one turn of the loop: a flood must not keep others waiting */
@@ -197,53 +193,18 @@ static void smtp_on_socket(evutil_socket_t fd, short what, void *arg)
 
 /* ---- being let in ---- */
 
-/* What the server can do stands in the answer to EHLO; after STARTTLS it is asked again. */
-static size_t smtp_on_line(char *data, size_t size, size_t n, void *arg)
-{
-	struct smtp_conn *c = arg;
-	size_t len = size * n, used;
-
-	if (len >= 3 && memcmp(data, "220", 3) == 0)
-		c->pipelining = c->size = false;
-	if (len >= 14 && strncasecmp(data + 3, "-PIPELINING", 11) == 0)
-		c->pipelining = true;
-	if (len >= 14 && strncasecmp(data + 3, " PIPELINING", 11) == 0)
-		c->pipelining = true;
-	if (len >= 8 && (data[3] == '-' || data[3] == ' ') && strncasecmp(data + 4, "SIZE", 4) == 0)
-		c->size = true;
-	(void)smtp_reply_feed(&c->reply, data, len, &used); /* kept in case that it is the last word */
-	return len;
-}
-
-static void smtp_refused(struct smtp_conn *c, CURLcode code)
-{
-	struct smtp_report *report = &c->call->report;
-	long said = 0;
-
-	*report = (struct smtp_report){.stage = SMTP_CONNECT};
-	if (curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &said) == CURLE_OK && said >= 400 && said == c->reply.code) {
-		report->code = (int)said;
-		report->text = c->reply.text;
-	} else {
-		report->code = code == CURLE_LOGIN_DENIED ? 535 : 0;
-		report->text = c->error[0] != '\0' ? c->error : curl_easy_strerror(code);
-	}
-	smtp_act(c, SMTP_TALK_BROKEN);
-}
-
 static void smtp_connected(void *arg, CURL *easy, CURLcode code)
 {
-	char *private;
+	struct smtp_conn *c = smtp_open_of(easy);
 	curl_socket_t fd;
 
 	(void)arg;
-	if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &private) != CURLE_OK)
+	if (c == NULL)
 		return;
-	struct smtp_conn *c = (struct smtp_conn *)(void *)private;
-	if (code == CURLE_OK && curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK)
-		code = CURLE_COULDNT_CONNECT;
+	code = smtp_open_socket(c, code, &fd);
 	if (code != CURLE_OK) {
-		smtp_refused(c, code);
+		smtp_open_refused(c, code);
+		smtp_act(c, SMTP_TALK_BROKEN);
 		return;
 	}
 	c->ev = event_new(c->smtp->base, fd, EV_READ | EV_PERSIST, smtp_on_socket, c);
@@ -257,43 +218,9 @@ static void smtp_connected(void *arg, CURL *easy, CURLcode code)
 		smtp_act(c, smtp_talk_lost(c, "the connection broke while it was written to"));
 }
 
-#define SMTP_SET(option, value) (code = code != CURLE_OK ? code : curl_easy_setopt(c->easy, option, value))
-
-static CURLcode smtp_setup(struct smtp_conn *c, const struct smtp_server *server)
-{
-	static const long tls[] = {
-		[SMTP_TLS_REQUIRE] = CURLUSESSL_ALL, [SMTP_TLS_TRY] = CURLUSESSL_TRY, [SMTP_TLS_OFF] = CURLUSESSL_NONE};
-	const char *roots = getenv("SSL_CERT_FILE");
-	CURLcode code = CURLE_OK;
-
-	SMTP_SET(CURLOPT_PRIVATE, c);
-	SMTP_SET(CURLOPT_URL, server->url);
-	SMTP_SET(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-	SMTP_SET(CURLOPT_CONNECT_ONLY, 1L);
-	SMTP_SET(CURLOPT_NOSIGNAL, 1L);
-	SMTP_SET(CURLOPT_PROXY, "");
-	SMTP_SET(CURLOPT_USE_SSL, tls[server->tls]);
-	SMTP_SET(CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
-	SMTP_SET(CURLOPT_ERRORBUFFER, c->error);
-	SMTP_SET(CURLOPT_HEADERFUNCTION, smtp_on_line);
-	SMTP_SET(CURLOPT_HEADERDATA, c);
-	if (roots != NULL && *roots != '\0')
-		SMTP_SET(CURLOPT_CAINFO, roots);
-	if (*server->user != '\0') {
-		SMTP_SET(CURLOPT_USERNAME, server->user);
-		SMTP_SET(CURLOPT_PASSWORD, server->password);
-	}
-	return code;
-}
-
 static void smtp_connect(struct smtp_conn *c)
 {
-	c->open = SMTP_CONNECTING;
-	c->pipelining = c->size = false;
-	c->error[0] = '\0';
-	c->reply = (struct smtp_reply){.code = 0};
-	if (curl_multi_add_handle(curlev_multi(c->smtp->curlev), c->easy) != CURLM_OK)
-		mem_exhausted(0); /* a handle that is good and not in it is refused for want of memory alone */
+	smtp_open_start(c, curlev_multi(c->smtp->curlev));
 }
 
 /* ---- the client ---- */
@@ -330,7 +257,7 @@ static bool smtp_prepare(struct smtp *s, char *err, size_t errlen)
 		struct smtp_conn *c = &s->conns[i];
 		c->smtp = s;
 		c->easy = curl_easy_init();
-		CURLcode code = c->easy == NULL ? CURLE_OUT_OF_MEMORY : smtp_setup(c, &s->server);
+		CURLcode code = c->easy == NULL ? CURLE_OUT_OF_MEMORY : smtp_open_setup(c, &s->server);
 		if (code != CURLE_OK) {
 			if (snprintf(err, errlen, "cannot set libcurl up for smtp_url: %s", curl_easy_strerror(code)) < 0)
 				err[0] = '\0';

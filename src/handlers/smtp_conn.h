@@ -1,4 +1,4 @@
-/* handlers/smtp_conn.h: one connection to the mail server; between smtp.c (who uses it) and smtp_talk.c (what is said). */
+/* handlers/smtp_conn.h: one connection to the mail server; between smtp.c (who uses it), smtp_open.c (how it is opened) and smtp_talk.c (what is said). */
 #ifndef JOBQ_HANDLERS_SMTP_CONN_H
 #define JOBQ_HANDLERS_SMTP_CONN_H
 
@@ -44,6 +44,13 @@ struct smtp_conn {
 	char error[CURL_ERROR_SIZE];
 	TAILQ_ENTRY(smtp_conn) link; /* in free: without a call */
 };
+
+/* smtp_open.c */
+CURLcode smtp_open_setup(struct smtp_conn *c, const struct smtp_server *server); /* c->easy, once; server lives as long */
+void smtp_open_start(struct smtp_conn *c, CURLM *multi);                          /* CONNECTING: from now on it is in multi */
+struct smtp_conn *smtp_open_of(CURL *easy);                                      /* whose it is; NULL: nobody's */
+CURLcode smtp_open_socket(const struct smtp_conn *c, CURLcode code, curl_socket_t *fd); /* how it ended; CURLE_OK: with this socket */
+void smtp_open_refused(struct smtp_conn *c, CURLcode code);                       /* into the call's report */
 
 /* smtp_talk.c */
 enum smtp_talk {

@@ -130,7 +130,8 @@ static void queue_notes(struct table *table, const json_t *queue)
 	char until[HUMAN_MAX], *text;
 
 	if (!doc_null(queue, "gate")) {
-		text = xasprintf("%s; tried again in %s", doc_text(queue, "gate.reason"), human_age(until, doc_number(queue, "gate.retry_in_s")));
+		text = doc_true(queue, "gate.probing") ? xasprintf("%s; one job at a time, until one comes through", doc_text(queue, "gate.reason"))
+			: xasprintf("%s; tried again in %s", doc_text(queue, "gate.reason"), human_age(until, doc_number(queue, "gate.retry_in_s")));
 		table_note(table, "gate closed: ", text, TABLE_BAD);
 		free(text);
 	}

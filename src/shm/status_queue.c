@@ -83,11 +83,12 @@ static json_t *queue_pause(const struct shm_queue *queue)
 
 static json_t *queue_gate(const struct shm_queue *queue, const struct shm_status_now *now)
 {
-	if (atomic_load(&queue->gate_closed) == 0)
+	uint32_t gate = atomic_load(&queue->gate_closed);
+	if (gate == 0)
 		return json_null();
 	int64_t until = atomic_load(&queue->gate_until_mono_ns);
-	return json_pack("{s:o,s:f}", "reason", shm_status_text(&queue->gate_reason), "retry_in_s",
-		until > now->mono_ns ? (double)(until - now->mono_ns) / (double)NS_PER_S : 0.0);
+	return json_pack("{s:o,s:f,s:b}", "reason", shm_status_text(&queue->gate_reason), "retry_in_s",
+		until > now->mono_ns ? (double)(until - now->mono_ns) / (double)NS_PER_S : 0.0, "probing", gate == SHM_GATE_PROBE);
 }
 
 static json_t *queue_counters(const struct shm_queue *queue)

@@ -213,6 +213,18 @@ def test_a_worker_that_is_none(daemon, db):
     assert d.pids("dispatcher") == before
 
 
+def test_payloads_that_grow(daemon, db):
+    """Numbers of a few bytes in the database that are 131,000 digits as text: together more than a frame holds, and one alone."""
+    d = daemon(db, {"null": {}}).start()
+
+    for numbers, jobs in ((24, 30), (530, 1)):
+        db.sql("INSERT INTO jobq.jobs (queue, payload) SELECT 'null', ('[' || repeat('1e131071,', %s) || '1]')::jsonb FROM generate_series(1, %s)", (numbers, jobs))
+    db.settle("null")
+    assert db.statuses("null") == {"completed": 30, "failed": 1}
+    assert "more than a worker can be sent" in db.one("SELECT error_message FROM jobq.jobs WHERE status = 'failed'")
+    assert "closed its connection" not in d.text()
+
+
 def test_hostile_texts(daemon, db):
     """Tenants' text is data everywhere: in SQL, in logs, on the terminal."""
     evil = "x'; DROP TABLE jobq.jobs; --\u202e\x1b[2J \" \\ $1 %s {}"

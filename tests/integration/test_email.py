@@ -399,7 +399,7 @@ def test_tls_not_verified(start, db, mail, where, kind, wrong):
 
 def test_starttls_is_not_fooled(daemon, db):
     """Plain text behind the server's 220 to STARTTLS, or none of TLS behind it: not a byte of mail, and no password, in the clear."""
-    heard, says = [], [b"220 go\r\n250-AUTH PLAIN\r\n250 injected\r\n", b"220 go\r\n" + b"\x16\x03\x01 no TLS\r\n" * 100, b"220 go\r\n", b"454 not now\r\n"]
+    heard, says = [], [b"220 go\r\n250-AUTH PLAIN\r\n250 injected\r\n", b"220 go\r\n" + b"\x16\x03\x01 no TLS\r\n" * 100]
 
     def serve(listener):
         for turn in range(1000):
@@ -415,7 +415,7 @@ def test_starttls_is_not_fooled(daemon, db):
     listener = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=serve, args=[listener], daemon=True).start()
     url = f"smtp://127.0.0.1:{listener.getsockname()[1]}"
-    daemon(db, {"email": {"handler": "email", "smtp_url": url, "smtp_tls": "require", "from": "a@example.com", "smtp_user": "user", "smtp_password": "word", **FAST}}).start()
+    daemon(db, {"email": {"handler": "email", "smtp_url": url, "smtp_tls": "require", "from": "a@example.com", "smtp_user": "user", "smtp_password": "word", **FAST, "max_retries": 1000}}).start()
     job = send(db, "a@example.com")
     wait_until(lambda: heard.count(b"STARTTLS\r\n") >= len(says), "all of it")
     assert {h[:4] for h in heard} <= {b"EHLO", b"STAR", b"QUIT", b"", b"\x16\x03\x01\x02"} and db.job(job)["status"] in ("pending", "claimed", "failed")

@@ -166,6 +166,21 @@ def test_progress(shop, db):
     db.wait_job(job, "cancelled")
 
 
+def test_nobody_holds_locks_for_ever(shop, db):
+    """The server ends a transaction whose worker is gone or frozen, and never one that is only long."""
+    s = shop()
+    db.sql(f"ALTER ROLE jobq_worker IN DATABASE {db.name} SET statement_timeout = '1h'")
+    db.sql("CREATE TABLE seen (name text, setting text); GRANT INSERT ON seen TO jobq_worker;"
+           "CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$BEGIN INSERT INTO seen SELECT name, setting || unit FROM pg_settings"
+           " WHERE name IN ('idle_in_transaction_session_timeout', 'client_connection_check_interval', 'statement_timeout'); RETURN NULL; END$$;"
+           "CREATE TRIGGER look AFTER INSERT ON items FOR EACH STATEMENT EXECUTE FUNCTION look()")
+    s.write(rows=10)
+    s.daemon.start()
+    s.exactly_once(s.enqueue(), 10)
+    assert dict(db.sql("SELECT name, setting FROM seen")) == {"idle_in_transaction_session_timeout": "60000ms", "client_connection_check_interval": "1000ms",
+                                                              "statement_timeout": "0ms"}
+
+
 def test_file_changes_while_it_is_read(shop, db):
     """A file that grows under the reader is read again."""
     s = shop(max_retries=20)

@@ -121,7 +121,7 @@ class Source(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.path == "/stuck.csv":
-            self.wfile.write(body[:100])
+            self.wfile.write(body[:5000])
             self.wfile.flush()
             Source.stuck.wait(60)
         cut = self.path == "/cut.csv" and not again
@@ -166,7 +166,8 @@ def test_cancelled_wherever_it_is(shop, db, source):
     s.daemon.wait_status(lambda status: status["pools"][0]["max"] == 1, "the new pool")
     stuck = db.enqueue("import", {"source": source + "/stuck.csv", "table": "items"}, tenant_id="acme")
     s.daemon.wait_status(lambda status: status["pools"][0]["in_use"] == 1, "the connection to be taken")
-    wait_until(lambda: Source.tries.get("/stuck.csv"), "the source to be asked")
+    row = wait_until(lambda: (r := db.job(stuck))["progress_note"] and r, "progress")
+    assert row["progress_note"].startswith("reading: ") and 0 < row["progress"] < 60 and row["status"] == "running"
     waits = db.enqueue("import", {"source": "a.csv", "table": "items"}, tenant_id="beta")
     s.daemon.wait_status(lambda status: status["pools"][0]["waiting"] == 1 or db.job(waits)["status"] == "claimed", "the other to wait")
     for job in (waits, stuck):

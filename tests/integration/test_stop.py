@@ -106,3 +106,30 @@ def test_worker_ignores_term(daemon, db):
     d.wait_status(lambda s: s["queues"][0]["in_flight"] == 1, "the job to hang")
     d.stop(timeout=30)
     assert left_behind(d) == []
+
+
+def test_the_dispatcher_writes_what_it_knows(daemon, db):
+    """An outcome whose row somebody holds at the moment of leaving is written when he lets go, and the dispatcher leaves then, not when its time is over."""
+    d = daemon(db, {"sleep": {"workers": 1}}).start()
+    job = db.enqueue("sleep", {"sleep": "2s"}, unique_key="k")
+    producer = db.connect("postgres", autocommit=False)
+    wait_until(lambda: db.job(job)["status"] == "claimed", "the job to run")
+    with producer.cursor() as cursor:
+        cursor.execute("SELECT FROM jobq.jobs_live WHERE id = %s FOR UPDATE", (job,))
+
+    def tried():
+        """When it last tried to write the outcome."""
+        rows = db.sql("SELECT query_start FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'jobqd complete' AND query LIKE '%finish_tied%'")
+        return rows[0][0] if rows else None
+
+    wait_until(tried, "its outcome")
+    pid = d.pid("dispatcher")
+    os.kill(pid, signal.SIGTERM)
+    d.wait_status(lambda s: any(p["role"] == "dispatcher" and p["state"] == "draining" for p in s["processes"]), "it to be leaving")
+    times = set()
+    wait_until(lambda: times.add(tried()) or len(times) > 5, "it to try again and again", 4)
+    producer.rollback()
+    producer.close()
+    wait_until(lambda: d.pids("dispatcher") not in ([], [pid]), "the next dispatcher")
+    db.wait_job(job, "completed")
+    assert "before everything was released" not in d.text()

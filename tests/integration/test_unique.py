@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import uuid
 
 import psycopg2
 import pytest
@@ -61,6 +62,13 @@ def test_keep(db):
     assert keyed(db, {"n": 3}) == first and db.one("SELECT count(*) FROM jobq.replacements") == 0
     assert finish(db, first, 7) == [(False, False)]
     assert keyed(db, {"n": 4}) != first
+
+
+def test_an_entry_by_its_uuid(db):
+    """An entry of a feed: its source is the type, its uuid the key. Queued again while it waits it is one job; each entry is its own."""
+    one, two = (str(uuid.uuid4()) for _ in range(2))
+    ids = [db.enqueue("entries", {"n": n}, tenant_id="acme", type="rss", unique_key=key) for n, key in enumerate((one, two, one))]
+    assert ids[0] == ids[2] != ids[1] and db.sql("SELECT type, unique_key, payload FROM jobq.jobs ORDER BY id") == [("rss", one, {"n": 0}), ("rss", two, {"n": 1})]
 
 
 def test_other_tenant_queue_key(db):

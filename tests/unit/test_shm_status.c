@@ -290,7 +290,7 @@ START_TEST(worst_first)
 	queue(1, "b-old", QUEUE_RUNNING, 900);
 	atomic_store(&queue(2, "c-paused", QUEUE_RUNNING, 0)->paused, 1);
 	struct shm_queue *gate = queue(3, "d-gate", QUEUE_RUNNING, 0);
-	atomic_store(&gate->gate_closed, 1);
+	atomic_store(&gate->gate_closed, SHM_GATE_SHUT);
 	shm_cell_set(&gate->gate_reason, "401 of the gateway");
 	atomic_store(&gate->gate_until_mono_ns, MONO + 30 * NS_PER_S);
 	queue(4, "e-loop", QUEUE_CRASH_LOOP, 1);
@@ -299,7 +299,16 @@ START_TEST(worst_first)
 		ck_assert_str_eq(json_string_value(json_object_get(json_array_get(at(doc, "queues"), i), "name")), order[i]);
 	text_is(doc, "queues.1.gate.reason", "401 of the gateway");
 	number_is(doc, "queues.1.gate.retry_in_s", 30);
+	ck_assert(json_is_false(at(doc, "queues.1.gate.probing")));
 	null_is(doc, "queues.4.rate.limit_per_s");
+	json_decref(doc);
+	atomic_store(&gate->gate_closed, SHM_GATE_PROBE); /* still worse than a pause, and with its reason */
+	atomic_store(&gate->gate_until_mono_ns, MONO - NS_PER_S);
+	doc = shm_status_json(shm);
+	text_is(doc, "queues.1.name", "d-gate");
+	text_is(doc, "queues.1.gate.reason", "401 of the gateway");
+	number_is(doc, "queues.1.gate.retry_in_s", 0);
+	ck_assert(json_is_true(at(doc, "queues.1.gate.probing")));
 	json_decref(doc);
 }
 END_TEST
