@@ -67,18 +67,26 @@ void complete_add(struct dispatcher *d, struct job *job)
 
 /* ---- answers ---- */
 
-static void round_step_done(struct dispatcher *d)
+/* Its jobs that are not written go first the next time. True: there were some. */
+static bool round_over(struct dispatcher *d)
 {
-	if (--d->round.open > 0)
-		return;
-	d->round.active = false;
 	struct job *job;
-	while ((job = TAILQ_LAST(&d->round.jobs, job_list)) != NULL) { /* not written: they go first the next time */
+	bool some = !TAILQ_EMPTY(&d->round.jobs);
+	d->round.active = false;
+	while ((job = TAILQ_LAST(&d->round.jobs, job_list)) != NULL) {
 		TAILQ_REMOVE(&d->round.jobs, job, link);
 		TAILQ_INSERT_HEAD(&d->fates, job, link);
 		d->fates_count++;
 		d->fates_bytes += bytes_of(job);
 	}
+	return some;
+}
+
+static void round_step_done(struct dispatcher *d)
+{
+	if (--d->round.open > 0)
+		return;
+	(void)round_over(d);
 	if (TAILQ_EMPTY(&d->fates))
 		d->unwritten_since_ns = clock_mono_ns(); /* of claims that have ended with it */
 	if (FAULT(before_ack))
@@ -261,12 +269,11 @@ void complete_pump(struct dispatcher *d)
 	send_tidy(d, &d->dead_cancels, "cancels_delete");
 	if (FAULT(after_complete_sent))
 		log_warn("fault point after_complete_sent");
-	bool nothing = d->round.open == 1;
-	if (nothing) { /* only leaves are missing: leaf_make pumps again */
-		d->round.active = false;
-		return;
-	}
-	round_step_done(d);
+	if (d->round.open > 1)
+		round_step_done(d);
+	else if (round_over(d)) /* nothing could be sent */
+		d->complete_not_before_ns = clock_mono_ns() + RETRY_NS;
+	/* else only leaves are missing: leaf_make pumps again */
 }
 
 bool complete_idle(const struct dispatcher *d)

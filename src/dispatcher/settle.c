@@ -78,20 +78,7 @@ static void settle_unfound(struct dispatcher *d, struct job *job, bool there, bo
 	settle(d, job, 0);
 }
 
-void settle_verified(struct call *call, const PGresult *res)
-{
-	int64_t now_ns = clock_mono_ns();
-	int rows = PQntuples(res);
-	for (size_t i = 0; i < call->n; i++) {
-		bool there = false, again = false;
-		for (int r = 0; r < rows && !there; r++) {
-			there = pg_get_int8(res, r, 0) == call->jobs[i]->id;
-			again = there && pg_get_bool(res, r, 1);
-		}
-		settle_unfound(call->d, call->jobs[i], there, again, now_ns);
-	}
-}
-
+/* The first of that id: a row may have been claimed anew before its last claim was settled. */
 static struct job **find_call_job(struct call *call, int64_t id)
 {
 	size_t low = 0, high = call->n;
@@ -103,6 +90,22 @@ static struct job **find_call_job(struct call *call, int64_t id)
 			high = middle;
 	}
 	return low < call->n && call->jobs[low]->id == id ? &call->jobs[low] : NULL;
+}
+
+void settle_verified(struct call *call, const PGresult *res)
+{
+	enum { NOT_THERE, ENDED, WAITS_AGAIN } *found = xcalloc(call->n, sizeof *found);
+	int64_t now_ns = clock_mono_ns();
+	for (int r = 0; r < PQntuples(res); r++) {
+		int64_t id = pg_get_int8(res, r, 0);
+		struct job **at = find_call_job(call, id);
+		for (size_t i = at ? (size_t)(at - call->jobs) : call->n; i < call->n && call->jobs[i]->id == id; i++)
+			if (found[i] == NOT_THERE)
+				found[i] = pg_get_bool(res, r, 1) ? WAITS_AGAIN : ENDED;
+	}
+	for (size_t i = 0; i < call->n; i++)
+		settle_unfound(call->d, call->jobs[i], found[i] != NOT_THERE, found[i] == WAITS_AGAIN, now_ns);
+	free(found);
 }
 
 enum written { MISSING, WRITTEN, LATER };
