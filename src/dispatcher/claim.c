@@ -1,10 +1,10 @@
 /*
  * dispatcher/claim.c: claims rows of due lanes, as many as there is room for.
  *
- * Runs in the dispatcher. One claim a queue is under way at a time, those of several queues share the pipeline. Room is what the
- * workers finish in a moment (the time of two claims, at least 50 ms) and two batches a worker, bounded by buffer_max and
- * buffer_max_bytes; a rate-limited queue gets no more than it may send in a second. A lost reply is found again by sweep.c
- * through jobq.claims.
+ * Runs in the dispatcher. One claim a queue is under way at a time, those of several queues share the pipeline. The target is what the
+ * workers finish in a moment (the time of two claims, at least 50 ms), or two batches a worker; when half of it is gone it is filled up, bounded by
+ * buffer_max and buffer_max_bytes. A rate-limited queue gets no more than it may send in a second. A lost reply is found again by
+ * sweep.c through jobq.claims.
  */
 #include "config.h"
 

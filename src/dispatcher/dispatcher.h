@@ -13,7 +13,7 @@
  * nodes, lost replies), wake.c (sleeping and waking), workers.c (their sockets and deaths), tick.c (cancels, pauses, progress),
  * learn.c (batch sizes), receiver.c (the receiver's rate and gate), pace.c (the queue's rate limit),
  * roster.c (tenants and tiers), limit.c, words.c, slices.c and slice.c (their limits), counts.c (what shared memory shows), control.c and why.c (jobqctl), upkeep.c (partitions),
- * leave.c (the end).
+ * rest.c (the moment between two turns), leave.c (the end).
  *
  * Invariants: a job object exists exactly while its row is claimed under its token by this incarnation; only complete.c
  * and claim.c write rows of jobs; every write after the claim is fenced by (id, token). Losing the database loses nothing:
@@ -348,9 +348,10 @@ void outcome_decided(struct dispatcher *d, struct job *job, bool excused); /* wa
 /* complete.c */
 void complete_add(struct dispatcher *d, struct job *job); /* job is ENDED and its fate is set */
 void complete_pump(struct dispatcher *d);
-void rest_take(const struct dispatcher *d); /* sleeps for half a millisecond at most, while thousands of jobs end a second */
 int64_t complete_when_ns(const struct dispatcher *d); /* mono: when the next round may begin; INT64_MAX: not before something else has happened */
 bool complete_idle(const struct dispatcher *d);
+/* rest.c */
+void rest_take(const struct dispatcher *d); /* between two turns; sleeps for half a millisecond, or not at all */
 /* sweep.c */
 void sweep_second(struct dispatcher *d);              /* lost nodes, lost replies */
 /* tick.c */
