@@ -29,7 +29,7 @@
 #define SHM_NO_QUEUE UINT32_MAX
 #define SHM_WORDS 16384u     /* limits of tenants and tiers in use at a time */
 #define SHM_NO_WORD UINT32_MAX
-#define SHM_GATE_SHUT 1u     /* of gate_closed: no job goes */
+#define SHM_GATE_SHUT 1u     /* of gate_state: no job goes */
 #define SHM_GATE_PROBE 2u    /* one job at a time, until one comes through */
 #define SHM_POOLS 16u        /* connection pools, over all configurations since the start */
 
@@ -193,7 +193,7 @@ struct shm_queue {
 	struct shm_decision decisions[SHM_DECISIONS];
 	struct shm_hist batch_us;               /* a batch, from its hand-out to its last outcome */
 	struct shm_hist pickup_us;              /* a job, from when it was due and committed to its begin mark */
-	shm_u32 paused, gate_closed;            /* gate_closed: 0 open, SHM_GATE_SHUT, SHM_GATE_PROBE */
+	shm_u32 paused, gate_state;            /* gate_state: 0 open, SHM_GATE_SHUT, SHM_GATE_PROBE */
 	shm_u32 paused_tenants, pad_pause;      /* tenants that are paused by themselves */
 	shm_i64 pause_since_real_us, pause_until_real_us; /* until: 0 = until resumed */
 	struct shm_cell pause_by, pause_reason, pause_tenant; /* of the queue's pause, or else of one tenant's */

@@ -38,11 +38,11 @@ enum { COL_TOKEN, COL_ID, COL_TENANT, COL_PRIORITY, COL_TYPE, COL_USER, COL_PAYL
 
 /* ---- how much ---- */
 
-static int64_t prefetch_target(const struct queue *queue)
+static int64_t prefetch_target(const struct queue *queue, int64_t now_ns)
 {
 	int64_t two_batches = 2 * queue->batch_size * (queue->nworkers ? queue->nworkers : 1) * queue->conf->k.concurrency;
 	int64_t span = 2 * queue->claim_took_ns > PREFETCH_MIN_NS ? 2 * queue->claim_took_ns : PREFETCH_MIN_NS;
-	int64_t moment = (int64_t)(flow_per_s(&queue->flow, clock_mono_ns()) * (double)span / (double)NS_PER_S);
+	int64_t moment = (int64_t)(flow_per_s(&queue->flow, now_ns) * (double)span / (double)NS_PER_S);
 	int64_t target = moment > two_batches ? moment : two_batches;
 	double limit = pace_per_s(queue);
 	if (limit > 0 && (double)target > limit)
@@ -61,7 +61,7 @@ static bool worth_a_claim(const struct queue *queue, int64_t target, int64_t roo
 {
 	if (room <= 0)
 		return false;
-	if (queue->buffer.entries == 0 || (int64_t)queue->buffer.entries < queue->batch_size)
+	if ((int64_t)queue->buffer.entries < queue->batch_size)
 		return true;
 	return room >= CLAIM_WORTH && (room >= CLAIM_MAX || (int64_t)queue->buffer.released <= target / 2);
 }
@@ -222,10 +222,11 @@ static void claim_send(struct dispatcher *d, struct claim_call *call)
 
 static void claim_queue(struct dispatcher *d, struct queue *queue)
 {
-	int64_t target = prefetch_target(queue), room = claim_room(queue, target);
-	if (clock_mono_ns() < queue->claim_not_before_ns)
+	int64_t now_ns = clock_mono_ns();
+	if (now_ns < queue->claim_not_before_ns || queue->claiming || queue->paused || receiver_shut(queue) || queue->nworkers == 0)
 		return;
-	if (queue->claiming || queue->paused || receiver_shut(queue) || queue->nworkers == 0 || !worth_a_claim(queue, target, room))
+	int64_t target = prefetch_target(queue, now_ns), room = claim_room(queue, target);
+	if (!worth_a_claim(queue, target, room))
 		return;
 	struct claim_call *call = xcalloc(1, sizeof *call);
 	call->d = d;

@@ -231,12 +231,7 @@ static bool nothing_to_write(const struct dispatcher *d)
 
 static bool more_to_come(const struct dispatcher *d)
 {
-	double per_s = 0;
-	int64_t now = clock_mono_ns();
-	for (size_t i = 0; i < d->nqueues; i++)
-		if (d->queues[i].assigned > 0)
-			per_s += flow_per_s(&d->queues[i].flow, now);
-	return per_s * (double)ROUND_WAIT_NS / (double)NS_PER_S >= ROUND_COMPANY;
+	return counts_flow(d, clock_mono_ns()) * (double)ROUND_WAIT_NS / (double)NS_PER_S >= ROUND_COMPANY;
 }
 
 int64_t complete_when_ns(const struct dispatcher *d)

@@ -40,6 +40,15 @@ void counts_ended(struct queue *queue, enum shm_counter counter, int64_t now_ns)
 	counter_add(queue, counter, 1);
 }
 
+double counts_flow(const struct dispatcher *d, int64_t now_ns)
+{
+	double per_s = 0;
+	for (size_t i = 0; i < d->nqueues; i++)
+		if (d->queues[i].assigned > 0)
+			per_s += flow_per_s(&d->queues[i].flow, now_ns);
+	return per_s;
+}
+
 /* Over ten and sixty seconds. */
 static void publish_throughput(struct queue *queue)
 {

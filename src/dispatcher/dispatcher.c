@@ -130,7 +130,7 @@ void dispatcher_pump(struct dispatcher *d)
 	event_active(d->pump, EV_TIMEOUT, 0);
 }
 
-/* Nothing is claimed before the tenants and the pauses are known: they are asked for now, not when the next second begins. */
+/* Nothing is claimed before the tenants and the pauses are known: they are asked for at once, not when the next second begins. */
 static void ask_first(struct dispatcher *d)
 {
 	if (d->phase != PHASE_RUN || !d->lease_ok)

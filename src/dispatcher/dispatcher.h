@@ -362,6 +362,7 @@ void tick_pause(struct dispatcher *d, const char *queue, const char *tenant, boo
 void counts_second(struct dispatcher *d);
 void counts_publish(struct dispatcher *d);            /* cheap; from the second's timer */
 void counts_ended(struct queue *queue, enum shm_counter counter, int64_t now_ns);
+double counts_flow(const struct dispatcher *d, int64_t now_ns); /* ends a second lately, of all queues that have jobs in workers */
 /* trend.c */
 void trend_second(struct dispatcher *d);              /* what reports are made of; after counts_publish */
 /* upkeep.c */

@@ -41,7 +41,7 @@ static void publish(struct queue *queue)
 {
 	static const uint32_t gate[] = {[BREAKER_OPEN] = 0, [BREAKER_SHUT] = SHM_GATE_SHUT, [BREAKER_PROBE] = SHM_GATE_PROBE};
 	atomic_store(&queue->shm->gate_until_mono_ns, queue->receiver.breaker.until_ns);
-	atomic_store(&queue->shm->gate_closed, gate[queue->receiver.breaker.state]);
+	atomic_store(&queue->shm->gate_state, gate[queue->receiver.breaker.state]);
 }
 
 static void shut(struct queue *queue, uint32_t reason, const char *text, size_t len)
@@ -363,7 +363,7 @@ void receiver_start(struct queue *queue)
 	breaker_init(&r->breaker);
 	flight_init(&queue->flight, !queue->conf->k.batch_adaptive ? 1 : (uint32_t)(r->requests ? queue->conf->k.max_connections : queue->conf->k.concurrency));
 	flight_publish(queue);
-	if (atomic_load(&queue->shm->gate_closed) != 0)
+	if (atomic_load(&queue->shm->gate_state) != 0)
 		(void)breaker_retry_after(&r->breaker, atomic_load(&queue->shm->gate_until_mono_ns), now);
 	publish(queue);
 }

@@ -16,15 +16,6 @@
 #define REST_NS (NS_PER_MS / 2)
 #define REST_FLOW 2000.0 /* ends a second; with fewer, a rest would save no turn */
 
-static double flow_of(const struct dispatcher *d, int64_t now_ns)
-{
-	double per_s = 0;
-	for (size_t i = 0; i < d->nqueues; i++)
-		if (d->queues[i].assigned > 0)
-			per_s += flow_per_s(&d->queues[i].flow, now_ns);
-	return per_s;
-}
-
 /* Jobs for twice the rest, at the pace of its queue's workers. */
 static bool has_enough(const struct worker *worker, int64_t now_ns)
 {
@@ -46,7 +37,7 @@ void rest_take(const struct dispatcher *d)
 {
 	static const struct timespec moment = {.tv_nsec = REST_NS};
 	int64_t now = clock_mono_ns();
-	if (d->leaving || d->phase != PHASE_RUN || flow_of(d, now) < REST_FLOW || !all_have_enough(d, now))
+	if (d->leaving || d->phase != PHASE_RUN || counts_flow(d, now) < REST_FLOW || !all_have_enough(d, now))
 		return;
 	(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &moment, NULL); /* a signal's business begins a turn */
 }

@@ -83,7 +83,7 @@ static json_t *queue_pause(const struct shm_queue *queue)
 
 static json_t *queue_gate(const struct shm_queue *queue, const struct shm_status_now *now)
 {
-	uint32_t gate = atomic_load(&queue->gate_closed);
+	uint32_t gate = atomic_load(&queue->gate_state);
 	if (gate == 0)
 		return json_null();
 	int64_t until = atomic_load(&queue->gate_until_mono_ns);
@@ -147,7 +147,7 @@ static void queue_place(const struct shm *shm, uint32_t index, const struct shm_
 	place->index = index;
 	place->oldest_s = shm_status_age_s(now->real_us, atomic_load(&queue->oldest_pending_real_us), US_PER_S);
 	place->rank = atomic_load(&queue->state) == QUEUE_CRASH_LOOP ? 0
-		: atomic_load(&queue->gate_closed) != 0 ? 1 : atomic_load(&queue->paused) != 0 ? 2 : 3;
+		: atomic_load(&queue->gate_state) != 0 ? 1 : atomic_load(&queue->paused) != 0 ? 2 : 3;
 	(void)shm_cell_get(&queue->name, place->name);
 }
 

@@ -112,7 +112,7 @@ static enum verdict admit_look(struct worker *w, const struct job *job, int64_t 
 {
 	if (job->cancelled)
 		return ADMIT_CANCELLED;
-	if (w->drain != DRAIN_NO || now < w->gate_until_ns || atomic_load(&w->queue->gate_closed) == SHM_GATE_SHUT)
+	if (w->drain != DRAIN_NO || now < w->gate_until_ns || atomic_load(&w->queue->gate_state) == SHM_GATE_SHUT)
 		return ADMIT_BACK;
 	if (admit_late(w, job))
 		return ADMIT_LATE;

@@ -290,7 +290,7 @@ START_TEST(worst_first)
 	queue(1, "b-old", QUEUE_RUNNING, 900);
 	atomic_store(&queue(2, "c-paused", QUEUE_RUNNING, 0)->paused, 1);
 	struct shm_queue *gate = queue(3, "d-gate", QUEUE_RUNNING, 0);
-	atomic_store(&gate->gate_closed, SHM_GATE_SHUT);
+	atomic_store(&gate->gate_state, SHM_GATE_SHUT);
 	shm_cell_set(&gate->gate_reason, "401 of the gateway");
 	atomic_store(&gate->gate_until_mono_ns, MONO + 30 * NS_PER_S);
 	queue(4, "e-loop", QUEUE_CRASH_LOOP, 1);
@@ -302,7 +302,7 @@ START_TEST(worst_first)
 	ck_assert(json_is_false(at(doc, "queues.1.gate.probing")));
 	null_is(doc, "queues.4.rate.limit_per_s");
 	json_decref(doc);
-	atomic_store(&gate->gate_closed, SHM_GATE_PROBE); /* still worse than a pause, and with its reason */
+	atomic_store(&gate->gate_state, SHM_GATE_PROBE); /* still worse than a pause, and with its reason */
 	atomic_store(&gate->gate_until_mono_ns, MONO - NS_PER_S);
 	doc = shm_status_json(shm);
 	text_is(doc, "queues.1.name", "d-gate");

@@ -130,7 +130,7 @@ START_TEST(a_closed_gate_gives_jobs_back)
 	static const struct bed_job jobs[] = {{1, "{}"}, {2, "{}"}};
 
 	bed_open(&b, "null");
-	atomic_store(&b.queue->gate_closed, 1);
+	atomic_store(&b.queue->gate_state, 1);
 	bed_start(&b);
 	bed_accept(&b);
 	bed_batch(&b, 1, jobs, 2, 0);
