@@ -14,7 +14,7 @@ import time
 
 from harness import procs
 from harness.wait import wait_until
-from stage import PAIRS, cpu_of, median_of, quiet
+from stage import PAIRS, cpu_of, cpu_of_server, median_of, quiet
 
 LENGTH = 1000  # bytes of a message
 
@@ -54,8 +54,8 @@ class Sink:
 class Far:
     """The way to a sink that is some milliseconds off, each way: a thread that passes bytes on."""
 
-    def __init__(self, port, ms):
-        self.target, self.seconds, self.port = port, ms / 1000, 0
+    def __init__(self, sink, ms):
+        self.process, self.target, self.seconds, self.port = sink.process, sink.port, ms / 1000, 0
         self.loop = asyncio.new_event_loop()
 
     def __enter__(self):
@@ -100,21 +100,31 @@ def load(stage, messages):
     stage.settle_table()
 
 
-def ours(stage, daemon, messages):
-    """From the first claim to the last completion, by the rows: messages a second, and CPU of all jobq processes, us a message."""
+def costs(stage, daemon, sink):
+    """CPU seconds so far: of jobq, of PostgreSQL, of the sink."""
+    return cpu_of(daemon), sum(cpu_of_server(stage).values()), procs.cpu_seconds(sink.process.pid)
+
+
+def ours(stage, daemon, sink, messages):
+    """From the first claim to the last completion, by the rows: messages a second, and what a message costs (see costs), in us."""
     load(stage, messages)
     quiet(stage)
-    before, done = cpu_of(daemon), daemon.queue_status("email")["completed"]
+    before, done = costs(stage, daemon, sink), daemon.queue_status("email")["completed"]
     daemon.ctl("resume", "email")
     while daemon.queue_status("email")["completed"] < done + messages:
         assert daemon.alive(), daemon.tail()
         time.sleep(0.5)  # looking takes processor time too
-    cpu = cpu_of(daemon) - before
+    spent = [now - then for now, then in zip(costs(stage, daemon, sink), before)]
     daemon.ctl("pause", "email")
     wait_until(lambda: daemon.queue_status("email")["state"] == "paused", "the pause")
     assert stage.db.one("SELECT count(*) FROM jobq.jobs WHERE status <> 'completed'") == 0
     seconds = float(stage.db.one("SELECT extract(epoch FROM max(completed_at) - min(started_at)) FROM jobq.jobs"))
-    return messages / seconds, cpu / messages * 1e6
+    return messages / seconds, [cpu / messages * 1e6 for cpu in spent]
+
+
+def cost_line(rounds):
+    jobq, postgres, sink = (statistics.median(c) for c in zip(*rounds))
+    return f"CPU a message: jobq {jobq:.0f} us, PostgreSQL {postgres:.0f}, smtp-sink {sink:.0f}"
 
 
 def start(stage, sink, workers, connections):
@@ -136,7 +146,7 @@ def compare(stage, sink, messages, rounds, where):
         for layout in LAYOUTS:
             daemon = start(stage, sink, *layout)
             try:
-                rate, cpu = ours(stage, daemon, messages)
+                rate, cpu = ours(stage, daemon, sink, messages)
             finally:
                 daemon.cleanup()
             rates[layout].append(rate)
@@ -146,17 +156,17 @@ def compare(stage, sink, messages, rounds, where):
               f" over five of one worker {alone:,.0f}/s", flush=True)
     one, spread, alone = (rates[layout] for layout in LAYOUTS)
     print(f"mail, {messages:,} messages of {LENGTH} bytes, {where}: jobqd over one connection {statistics.median(one):,.0f}/s, smtp-source over one"
-          f" {statistics.median(theirs):,.0f}/s: {median_of([a / b for a, b in zip(one, theirs)])}; target >= 0.6", flush=True)
+          f" {statistics.median(theirs):,.0f}/s: {median_of([a / b for a, b in zip(one, theirs)])}; target >= 0.6; {cost_line(cpus[1, 1])}", flush=True)
     for words, five, cpu in (("one each of five workers", spread, cpus[5, 1]), ("of one worker", alone, cpus[1, 5])):
         print(f"    over five, {words}, {statistics.median(five):,.0f}/s, against one {median_of([a / b for a, b in zip(five, one)])}; target >= 2.5;"
-              f" CPU of all jobq processes {statistics.median(cpu):.0f} us a message", flush=True)
+              f" {cost_line(cpu)}", flush=True)
 
 
 def mail(stage):
     rounds = 1 if stage.quick else max(3, PAIRS)
     with Sink() as sink:
         compare(stage, sink, 2_000 if stage.quick else 40_000, rounds, "smtp-sink on this machine")
-        with Far(sink.port, 2) as far:
+        with Far(sink, 2) as far:
             compare(stage, far, 100 if stage.quick else 500, rounds, "smtp-sink 2 ms away")
     with Sink("-p") as sink:
         compare(stage, sink, 2_000 if stage.quick else 40_000, rounds, "smtp-sink on this machine without PIPELINING")
